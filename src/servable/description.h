@@ -1,0 +1,67 @@
+// What a model is (for people, limits and metrics) and what a loader is told.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "servable/requests.h"
+
+namespace millrace {
+
+// How to load one model. Empty and 0 mean: choose.
+struct ModelSpec {
+  std::string name;
+  std::filesystem::path path;       // a folder or a single file
+  std::string cpu_isa;              // kernel table by name
+  std::string precision;            // exact | default | fast
+  std::string kv_cache_dtype;       // auto | f32 | bf16 | int8
+  std::int64_t kv_cache_bytes = 0;  // granted by the memory budget
+  int max_model_len = 0;
+  int max_num_seqs = 0;
+  int max_num_batched_tokens = 0;
+  int max_num_queued = 0;
+  int num_threads = 0;
+  bool enable_prefix_caching = true;
+  std::map<std::string, std::string> sim;  // cost model of the sim backend
+};
+
+struct ModelDescription {
+  std::string name;
+  std::string backend;  // "native"
+  std::string family;   // "llama"
+  std::string weights;  // "q4_1"
+  std::string kernels;  // "amx"
+  std::int64_t num_parameters = 0;
+  std::int64_t weight_bytes = 0;  // resident, after packing
+  std::int64_t kv_cache_bytes = 0;
+  int kv_block_tokens = 0;
+  int max_model_len = 0;  // context: prompt + completion
+  int max_num_seqs = 0;
+  int vocab_size = 0;
+  std::vector<TokenId> eos_token_ids;
+  // generation_config.json: the model's own defaults, used where a request is silent.
+  SamplingParams default_sampling;
+};
+
+// The text side of a model as found in its files; serving builds tokenizer and template from it.
+struct TextAssets {
+  std::string tokenizer_json;          // tokenizer.json, whole
+  std::string vocab_json, merges_txt;  // GPT-2's pair
+  std::string tokenizer_config_json;
+  std::string chat_template;  // Jinja source
+  // GGUF vocabularies. kind: "gpt2" (byte-level BPE) or "llama" (SentencePiece); empty when not
+  // GGUF.
+  std::string gguf_kind, gguf_pre;
+  std::vector<std::string> tokens;
+  std::vector<float> scores;
+  std::vector<std::int32_t>
+      token_types;  // 1 normal 2 unknown 3 control 4 user-defined 5 unused 6 byte
+  std::vector<std::string> merges;
+  TokenId bos_token = -1, eos_token = -1, unknown_token = -1;
+  bool add_bos = false, add_eos = false, add_space_prefix = true;
+};
+
+}  // namespace millrace

@@ -1,0 +1,37 @@
+// Buffer: owned, aligned, untyped memory on one device. Moves, does not copy.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+namespace millrace {
+
+class Buffer {
+ public:
+  Buffer() = default;
+  // 64-byte aligned; 2 MiB or larger buffers ask for huge pages. Contents are zero. Aborts the
+  // process only when the machine is out of memory after admission promised it (see engine memory
+  // budget).
+  explicit Buffer(std::size_t bytes);
+  Buffer(Buffer&& other) noexcept;
+  Buffer& operator=(Buffer&& other) noexcept;
+  ~Buffer();
+
+  std::byte* data() { return data_; }
+  const std::byte* data() const { return data_; }
+  std::size_t size() const { return size_; }
+  template <class T>
+  T* as() {
+    return reinterpret_cast<T*>(data_);
+  }
+  template <class T>
+  const T* as() const {
+    return reinterpret_cast<const T*>(data_);
+  }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace millrace
