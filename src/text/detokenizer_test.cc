@@ -17,7 +17,8 @@ class PiecesTokenizer final : public Tokenizer {
   explicit PiecesTokenizer(bool strips) : strips_(strips) {}
   std::vector<TokenId> encode(std::string_view, const EncodeOptions&) const override { return {}; }
   std::string_view token_bytes(TokenId id) const override {
-    return id < 0 || id >= vocab_size() ? "" : kPieces[static_cast<std::size_t>(id)];
+    if (id < 0 || id >= vocab_size()) return {};
+    return kPieces[static_cast<std::size_t>(id)];
   }
   bool is_special(TokenId id) const override { return id == 0; }
   std::optional<TokenId> find(std::string_view) const override { return std::nullopt; }

@@ -62,13 +62,20 @@ struct JsonPattern {
 inline Result<JsonPattern> read_pattern(const json::object& component, const std::string& path) {
   const std::string where = path + ".pattern";
   const json::value* const value = find_field(component, "pattern");
-  if (value && value->is_string()) return JsonPattern{std::string(value->get_string())};
-  if (!value || !value->is_object()) return bad_field(where, "neither a String nor a Regex");
-  const bool is_regex = find_field(value->get_object(), "Regex") != nullptr;
-  auto text = string_field(value->get_object(), is_regex ? "Regex" : "String", "", where);
-  if (!text) return pass(text);
-  if (text->empty()) return bad_field(where, "empty");
-  return JsonPattern{std::move(*text), is_regex};
+  JsonPattern pattern;
+  if (value && value->is_string()) {
+    pattern.text = value->get_string();
+  } else if (value && value->is_object()) {
+    pattern.is_regex = find_field(value->get_object(), "Regex") != nullptr;
+    const char* const name = pattern.is_regex ? "Regex" : "String";
+    auto text = string_field(value->get_object(), name, "", where);
+    if (!text) return pass(text);
+    pattern.text = std::move(*text);
+  } else {
+    return bad_field(where, "neither a String nor a Regex");
+  }
+  if (pattern.text.empty()) return bad_field(where, "empty");
+  return pattern;
 }
 
 }  // namespace millrace::text

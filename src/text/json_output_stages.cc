@@ -10,6 +10,14 @@ constexpr std::size_t kMaxTemplateTokens = 64;
 constexpr std::size_t kMaxContentBytes = 16;
 constexpr std::string_view kDefaultMetaspace = "\xE2\x96\x81";  // ▁
 
+Status add_replacement(std::string from, std::string to, const std::string& path,
+                       JsonDecoder& out) {
+  if (from.empty()) return bad_field(path, "nothing to replace");
+  if (to.size() > kMaxContentBytes) return bad_field(path + ".content", "too long");
+  out.replacements.emplace_back(std::move(from), std::move(to));
+  return {};
+}
+
 Status add_decoder(const json::value& component, const std::string& path, JsonDecoder& out) {
   const auto type = type_field(component, path);
   if (!type) return std::unexpected(type.error());
@@ -32,22 +40,21 @@ Status add_decoder(const json::value& component, const std::string& path, JsonDe
     auto content = string_field(object, "content", "", path);
     if (!content) return std::unexpected(content.error());
     if (pattern->is_regex) return bad_field(path + ".pattern", "only a String is supported");
-    if (content->size() > kMaxContentBytes) return bad_field(path + ".content", "too long");
-    out.replacements.emplace_back(std::move(pattern->text), std::move(*content));
+    return add_replacement(std::move(pattern->text), std::move(*content), path, out);
   } else if (*type == "Metaspace") {
     auto space = string_field(object, "replacement", std::string(kDefaultMetaspace), path);
     if (!space) return std::unexpected(space.error());
     const auto scheme = string_field(object, "prepend_scheme", "always", path);
     if (!scheme) return std::unexpected(scheme.error());
     out.strips_leading_space = *scheme != "never";
-    out.replacements.emplace_back(std::move(*space), " ");
+    return add_replacement(std::move(*space), " ", path, out);
   } else if (*type == "Strip") {
     const json::value* const start = find_field(object, "start");
     out.strips_leading_space = start && start->is_int64() && start->get_int64() > 0;
   } else if (*type == "BPEDecoder") {
     auto suffix = string_field(object, "suffix", "</w>", path);
     if (!suffix) return std::unexpected(suffix.error());
-    out.replacements.emplace_back(std::move(*suffix), " ");
+    return add_replacement(std::move(*suffix), " ", path, out);
   } else if (*type != "Fuse") {
     return bad_field(path + ".type", quoted(*type) + " is not supported");
   }

@@ -75,6 +75,15 @@ TEST(JsonStages, Decoders) {
   EXPECT_TRUE(llama->byte_fallback && llama->strips_leading_space && !llama->byte_level);
   EXPECT_EQ(llama->replacements.size(), 1u);
   EXPECT_NE(error_of(read_decoder, R"({"type":"CTC"})"), "none");
+  EXPECT_NE(error_of(read_decoder, R"({"type":"Metaspace","replacement":""})"), "none");
+  EXPECT_NE(error_of(read_decoder, R"({"type":"BPEDecoder","suffix":""})"), "none");
+  for (const char* pattern : {R"("")", R"({"String":""})", "{}", "null", "[]"}) {
+    const std::string replace = R"({"type":"Replace","content":"a","pattern":)";
+    EXPECT_NE(error_of(read_decoder, replace + pattern + "}"), "none") << pattern;
+    EXPECT_NE(error_of(read_normalizer, replace + pattern + "}"), "none") << pattern;
+    const std::string split = R"({"type":"Split","behavior":"Isolated","pattern":)";
+    EXPECT_NE(error_of(read_pretokenizer, split + pattern + "}"), "none") << pattern;
+  }
   EXPECT_NE(error_of(read_decoder, R"({"type":"Replace","pattern":{"Regex":"a"},"content":""})"),
             "none");
 }

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "base/clock.h"
 #include "base/json.h"
 #include "text/tokenizer.h"
@@ -150,6 +152,43 @@ TEST(TokenizerJson, RefusesBrokenDocumentsAndComponents) {
           "normalizer",
           (R"({"type":"Replace","pattern":{"String":"a"},"content":)" + content + "}").c_str())
           .starts_with("normalizer"));
+}
+
+// Whatever a file holds: an error that names something, or a tokenizer that works.
+TEST(TokenizerJson, DamagedFilesAreRefusedOrWork) {
+  const std::string whole = dump_json(small_file());
+  const std::string_view marks = "0123456789-{}[]\",:\\ aß";
+  std::mt19937 random(1);
+  int num_read = 0;
+  for (int round = 0; round < 4000; ++round) {
+    std::string file = whole;
+    for (auto left = 1 + random() % 3; left > 0; --left) {
+      const std::size_t at = random() % file.size();
+      switch (random() % 3) {
+        case 0:
+          file[at] = marks[random() % marks.size()];
+          break;
+        case 1:
+          file.erase(at, 1 + random() % 8);
+          break;
+        default:
+          file.insert(at, whole.substr(random() % whole.size(), random() % 16));
+      }
+    }
+    const auto read = tokenizer_from_json(file);
+    if (!read) {
+      EXPECT_FALSE(read.error().message.empty());
+      EXPECT_LT(read.error().message.size(), 400u);
+      continue;
+    }
+    ++num_read;
+    for (const char* text : {"ab ab<|end|> \u00e9 <kept>", "", "  \n1a"}) {
+      for (const TokenId id : (*read)->encode(text)) {
+        ASSERT_TRUE(id >= 0 && id < (*read)->vocab_size()) << file;
+      }
+    }
+  }
+  EXPECT_GT(num_read, 100);
 }
 
 TEST(TokenizerJson, RegexBombsInAFileEnd) {
