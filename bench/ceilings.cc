@@ -94,14 +94,21 @@ double amx_tera(int threads, bool int8) {
       config.rows[i] = 16;
     }
     asm volatile("ldtilecfg %0" ::"m"(config));
-    _tile_zero(4), _tile_zero(5), _tile_zero(6), _tile_zero(7);
-    if (int8) {
-      for (long i = 0; i < kRounds; ++i)
-        _tile_dpbssd(0, 4, 6), _tile_dpbssd(1, 4, 7), _tile_dpbssd(2, 5, 6), _tile_dpbssd(3, 5, 7);
-    } else {
-      for (long i = 0; i < kRounds; ++i)
-        _tile_dpbf16ps(0, 4, 6), _tile_dpbf16ps(1, 4, 7), _tile_dpbf16ps(2, 5, 6),
-            _tile_dpbf16ps(3, 5, 7);
+    _tile_zero(4);
+    _tile_zero(5);
+    _tile_zero(6);
+    _tile_zero(7);
+    for (long i = 0; int8 && i < kRounds; ++i) {
+      _tile_dpbssd(0, 4, 6);
+      _tile_dpbssd(1, 4, 7);
+      _tile_dpbssd(2, 5, 6);
+      _tile_dpbssd(3, 5, 7);
+    }
+    for (long i = 0; !int8 && i < kRounds; ++i) {
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_dpbf16ps(1, 4, 7);
+      _tile_dpbf16ps(2, 5, 6);
+      _tile_dpbf16ps(3, 5, 7);
     }
     _tile_release();
   });
