@@ -12,6 +12,9 @@ namespace millrace {
 
 enum class LogLevel { debug, info, warn, error, off };
 
+// CR, LF, ESC, NUL … as \xNN, so that one event is one line whatever a request put into it.
+std::string escape_control_characters(std::string_view line);
+
 void set_log_level(LogLevel level);
 bool log_enabled(LogLevel level);
 void log_line(LogLevel level,

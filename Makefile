@@ -1,0 +1,41 @@
+# One verb for each thing a person does here. The build itself is CMake's (CMakePresets.json).
+.PHONY: serve build test test-full test-asan test-tsan goldens bench lint format clean setup
+PRESET ?= release
+ARGS   ?=
+JOBS   ?= $(shell nproc)
+BIN    := build/release/millrace
+
+serve: build  ## install what is missing, build, fetch the default model, serve it
+	@scripts/fetch-model
+	@exec $(BIN) serve models $(ARGS)
+
+setup:
+	@scripts/setup build
+
+build: setup  ## build/release/millrace
+	@cmake --preset release -DMILLRACE_TESTS=OFF >build.log 2>&1 || { cat build.log; rm -f build.log; exit 1; }; rm -f build.log
+	@cmake --build build/release -j $(JOBS) --target millrace
+
+test:  ## everything that must pass before a change lands
+	@scripts/test
+
+test-full:  ## the same, then the sanitizers, slow checks and lint
+	@scripts/test
+	@scripts/test-full
+
+goldens:  ## regenerate the expected numbers from the independent implementations (needs the network)
+	@scripts/goldens
+
+bench:  ## side by side with the peers, ratios printed
+	@bench/run
+
+lint:  ## clang-format and clang-tidy, no changes made
+	@scripts/setup lint
+	@scripts/lint
+
+format:
+	@scripts/setup lint
+	@git ls-files 'src/*.h' 'src/*.cc' 'tests/*.cc' 'bench/*.cc' | xargs clang-format-19 -i
+
+clean:
+	@rm -rf build
