@@ -8,6 +8,12 @@
 namespace millrace::kernels::avx2 {
 namespace {
 
+// Computes `sum` here: g++ otherwise gathers the whole block's additions at its end and spills every
+// product.
+MILLRACE_INLINE void settle(__m256i& sum) {
+  asm("" : "+x"(sum));
+}
+
 template <Quants kQuants, bool kSigned>
 struct Unpack {
   static constexpr size_t kBlockBytes = kQuants == Quants::nibbles ? 128 : 256;
@@ -90,6 +96,7 @@ MILLRACE_INLINE void standard_block(const uint8_t* scales, const uint8_t* quants
             const __m256i x = broadcast32(rows[r].values + 64 * static_cast<size_t>(b) +
                                           4 * static_cast<size_t>(step));
             sum[r] = _mm256_add_epi32(sum[r], _mm256_madd_epi16(w, x));
+            settle(sum[r]);
           }
         });
     const ScalePair scale = scales_of<F::kScales>(scales, b, kUnit);
