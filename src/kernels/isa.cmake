@@ -9,6 +9,9 @@ function(millrace_isa name)
   target_link_libraries(millrace_kernels_${name} PRIVATE millrace_flags)
   target_compile_options(millrace_kernels_${name} PRIVATE -O3 ${ARG_FLAGS} -fno-exceptions -fno-rtti -Wno-psabi)
   target_sources(millrace_kernels PRIVATE $<TARGET_OBJECTS:millrace_kernels_${name}>)
+  string(TOUPPER ${name} upper)
+  set_property(SOURCE ${CMAKE_CURRENT_SOURCE_DIR}/kernels/select.cc APPEND PROPERTY
+    COMPILE_DEFINITIONS MILLRACE_KERNELS_${upper})
 endfunction()
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
