@@ -3,10 +3,13 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -37,6 +40,34 @@ Result<Listener> listen_on(const addrinfo& address) {
       ntohs(bound.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(bound).sin6_port
                                         : reinterpret_cast<const sockaddr_in&>(bound).sin_port);
   return listener;
+}
+
+using AddressList = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
+
+Result<AddressList> look_up(const std::string& host, std::uint16_t port, int flags) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = flags;
+  addrinfo* found = nullptr;
+  const char* node = host.empty() ? nullptr : host.c_str();
+  const int code = ::getaddrinfo(node, std::to_string(port).c_str(), &hints, &found);
+  if (code != 0) return fail(ErrorKind::invalid_argument, ::gai_strerror(code));
+  return AddressList(found, &::freeaddrinfo);
+}
+
+Result<UniqueFd> connect_to(const addrinfo& address, TimePoint deadline) {
+  UniqueFd fd(::socket(address.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  int error = 0;
+  if (!fd || ::connect(fd.get(), address.ai_addr, address.ai_addrlen) != 0) error = errno;
+  if (error == EINPROGRESS) {
+    auto ready = wait_for_socket(fd.get(), POLLOUT, deadline);
+    if (!ready) return pass(ready);
+    socklen_t size = sizeof error;
+    ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+  }
+  if (error != 0) return fail(ErrorKind::unavailable, std::strerror(error));
+  set_no_delay(fd.get());
+  return fd;
 }
 
 }  // namespace
@@ -78,22 +109,40 @@ void TcpStream::end_of_output() {
 }
 
 Result<Listener> listen_tcp(const std::string& host, std::uint16_t port) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE;
-  addrinfo* found = nullptr;
-  const std::string service = std::to_string(port);
-  const int code =
-      ::getaddrinfo(host.empty() ? nullptr : host.c_str(), service.c_str(), &hints, &found);
-  const std::string where = "cannot listen on " + host + ":" + service + ": ";
-  if (code != 0) return fail(ErrorKind::invalid_argument, where + ::gai_strerror(code));
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(found, &::freeaddrinfo);
+  const std::string where = "cannot listen on " + host + ":" + std::to_string(port) + ": ";
+  auto addresses = look_up(host, port, AI_PASSIVE);
+  if (!addresses) return invalid(where + addresses.error().message);
   Result<Listener> result = fail(ErrorKind::unavailable, "no address");
-  for (const addrinfo* address = found; address && !result; address = address->ai_next) {
+  for (const addrinfo* address = addresses->get(); address && !result; address = address->ai_next) {
     result = listen_on(*address);
   }
   if (!result) result.error().message.insert(0, where);
   return result;
+}
+
+Result<UniqueFd> connect_tcp(const std::string& host, std::uint16_t port, TimePoint deadline) {
+  const std::string where = "cannot connect to " + host + ":" + std::to_string(port) + ": ";
+  auto addresses = look_up(host, port, 0);
+  if (!addresses) return fail(ErrorKind::unavailable, where + addresses.error().message);
+  Result<UniqueFd> result = fail(ErrorKind::unavailable, "no address");
+  for (const addrinfo* address = addresses->get(); address && !result; address = address->ai_next) {
+    result = connect_to(*address, deadline);
+  }
+  if (!result) result.error().message.insert(0, where);
+  return result;
+}
+
+Result<short> wait_for_socket(int fd, short events, TimePoint deadline) {
+  while (true) {
+    pollfd wait{.fd = fd, .events = events, .revents = 0};
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+    const int count =
+        ::poll(&wait, 1, static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000)));
+    if (count > 0) return wait.revents;
+    if (count == 0 && left.count() <= 60'000)
+      return fail(ErrorKind::deadline_exceeded, "timed out");
+    if (count < 0 && errno != EINTR) return fail(ErrorKind::internal, std::strerror(errno));
+  }
 }
 
 void set_no_delay(int fd) {

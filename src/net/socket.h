@@ -7,7 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 
+#include "base/clock.h"
 #include "base/result.h"
 
 namespace millrace::net {
@@ -62,6 +64,12 @@ struct Listener {
 };
 // Binds and listens on a numeric address or a host name; port 0 takes a free one.
 Result<Listener> listen_tcp(const std::string& host, std::uint16_t port);
+
+// A connected, non-blocking socket to the first address that answers. Looking the name up may take
+// longer than the deadline.
+Result<UniqueFd> connect_tcp(const std::string& host, std::uint16_t port, TimePoint deadline);
+// Waits for poll() events and returns them; deadline_exceeded otherwise.
+Result<short> wait_for_socket(int fd, short events, TimePoint deadline);
 
 void set_no_delay(int fd);
 // The next close() or shutdown() resets the connection and drops what is unsent.
