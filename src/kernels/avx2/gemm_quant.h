@@ -14,41 +14,56 @@ MILLRACE_INLINE void settle(__m256i& sum) {
   asm("" : "+x"(sum));
 }
 
-// Bits `from`.. of each 16-bit word moved to bit 4.
+// Every 16-bit word shifted so that its bit kFrom becomes bit 4; the caller masks what leaks
+// between bytes.
 template <int kFrom>
 MILLRACE_INLINE __m256i move_to_bit4(__m256i words) {
   if constexpr (kFrom < 4) return _mm256_slli_epi16(words, 4 - kFrom);
   return _mm256_srli_epi16(words, kFrom - 4);
 }
 
-// each(step, w) for steps [kFirst, kFirst + kSteps) of a block: w holds elements 2·step and
-// 2·step + 1 of eight rows as 16-bit pairs.
-template <Quants kQuants, int kStep, class Each>
-MILLRACE_INLINE void visit_step(const uint8_t* block, const Each& each) {
+// Four bytes of each row: elements 4c .. 4c + 3 of the block, five or six bits each.
+template <Quants kQuants, int c>
+MILLRACE_INLINE __m256i four_bytes(const uint8_t* block) {
+  const __m256i nibbles = load256(block + 32 * (c / 2));
+  const __m256i low =
+      _mm256_and_si256(c % 2 == 0 ? nibbles : _mm256_srli_epi16(nibbles, 4), _mm256_set1_epi8(0xf));
+  constexpr int kPair = kQuants == Quants::six ? c / 4 : 0;
+  constexpr int kBit = kQuants == Quants::six ? c % 4 * 2 : c;
+  const __m256i high = move_to_bit4<kBit>(load256(block + 128 + 32 * kPair));
+  return _mm256_or_si256(
+      low, _mm256_and_si256(high, _mm256_set1_epi8(kQuants == Quants::six ? 0x30 : 0x10)));
+}
+
+// each(step, w) for steps 2c and 2c + 1 of a block: w holds the step's elements of eight rows as
+// 16-bit pairs.
+template <Quants kQuants, int c, class Each>
+MILLRACE_INLINE void visit_two_steps(const uint8_t* block, const Each& each) {
   if constexpr (kQuants == Quants::eight) {
-    each(kStep, _mm256_cvtepi8_epi16(load128(block + 16 * kStep)));
-    return;
+    each(2 * c, _mm256_cvtepi8_epi16(load128(block + 32 * c)));
+    each(2 * c + 1, _mm256_cvtepi8_epi16(load128(block + 32 * c + 16)));
+  } else if constexpr (kQuants == Quants::four) {
+    const __m256i low = _mm256_set1_epi16(0xf);
+    const __m256i nibbles = load256(block + 32 * (c / 2));
+    if constexpr (c % 2 == 0) {
+      each(2 * c, _mm256_and_si256(nibbles, low));
+      each(2 * c + 1, _mm256_and_si256(_mm256_srli_epi16(nibbles, 8), low));
+    } else {
+      each(2 * c, _mm256_and_si256(_mm256_srli_epi16(nibbles, 4), low));
+      each(2 * c + 1, _mm256_srli_epi16(nibbles, 12));
+    }
+  } else {
+    const __m256i bytes = four_bytes<kQuants, c>(block);
+    each(2 * c, _mm256_and_si256(bytes, _mm256_set1_epi16(0xff)));
+    each(2 * c + 1, _mm256_srli_epi16(bytes, 8));
   }
-  constexpr int kNibble = kStep % 4;
-  __m256i w = load256(block + 32 * (kStep / 4));  // g++ loads it once for its four steps
-  if constexpr (kNibble > 0) w = _mm256_srli_epi16(w, 4 * kNibble);
-  if constexpr (kNibble < 3) w = _mm256_and_si256(w, _mm256_set1_epi16(0xf));
-  if constexpr (kQuants == Quants::five) {
-    const __m256i high = move_to_bit4<kStep>(load256(block + 128));
-    w = _mm256_or_si256(w, _mm256_and_si256(high, _mm256_set1_epi16(0x10)));
-  }
-  if constexpr (kQuants == Quants::six) {
-    const __m256i high = move_to_bit4<kStep % 8 * 2>(load256(block + 128 + 32 * (kStep / 8)));
-    w = _mm256_or_si256(w, _mm256_and_si256(high, _mm256_set1_epi16(0x30)));
-  }
-  each(kStep, w);
 }
 
 template <Quants kQuants, int kFirst, int kSteps, class Each>
 MILLRACE_INLINE void visit(const uint8_t* block, const Each& each) {
   if constexpr (kSteps > 0) {
-    visit_step<kQuants, kFirst>(block, each);
-    visit<kQuants, kFirst + 1, kSteps - 1>(block, each);
+    visit_two_steps<kQuants, kFirst / 2>(block, each);
+    visit<kQuants, kFirst + 2, kSteps - 2>(block, each);
   }
 }
 
@@ -105,11 +120,11 @@ MILLRACE_INLINE void standard_block(const uint8_t* scales, const uint8_t* quants
   constexpr int kSteps = 16 / F::kUnits;
   const auto unit = [&]<int kUnit>() __attribute__((always_inline)) {
     __m256i sum[R];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) sum[r] = _mm256_setzero_si256();
     visit<F::kQuants, kUnit * kSteps, kSteps>(
         quants, [&](int step, __m256i w) __attribute__((always_inline)) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
           for (int r = 0; r < R; ++r) {
             const __m256i x = broadcast32(rows[r].values + 64 * static_cast<size_t>(b) +
                                           4 * static_cast<size_t>(step));
@@ -118,7 +133,7 @@ MILLRACE_INLINE void standard_block(const uint8_t* scales, const uint8_t* quants
           }
         });
     const ScalePair scale = scales_of<F::kScales>(scales, b, kUnit);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       if constexpr (F::kOffset != 0) {
         sum[r] = _mm256_sub_epi32(sum[r],
@@ -143,14 +158,14 @@ MILLRACE_INLINE void exact_block(const uint8_t* scales, const uint8_t* quants, i
   constexpr int kSteps = 16 / F::kUnits;
   const auto unit = [&]<int kUnit>() __attribute__((always_inline)) {
     __m256 sum[R];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) sum[r] = _mm256_setzero_ps();
     visit<F::kQuants, kUnit * kSteps, kSteps>(
         quants, [&](int step, __m256i words) __attribute__((always_inline)) {
           const __m256i w = _mm256_sub_epi16(words, _mm256_set1_epi16(F::kOffset));
           const __m256 first = _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(w, 16), 16));
           const __m256 second = _mm256_cvtepi32_ps(_mm256_srai_epi32(w, 16));
-#pragma GCC unroll 4
+#pragma GCC unroll 8
           for (int r = 0; r < R; ++r) {
             const auto* x = reinterpret_cast<const float*>(rows[r].values) + 32 * b + 2 * step;
             sum[r] = _mm256_fmadd_ps(first, _mm256_broadcast_ss(x), sum[r]);
@@ -158,7 +173,7 @@ MILLRACE_INLINE void exact_block(const uint8_t* scales, const uint8_t* quants, i
           }
         });
     const ScalePair scale = scales_of<F::kScales>(scales, b, kUnit);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       total[r] = _mm256_fmadd_ps(sum[r], scale.d, total[r]);
       if constexpr (F::kHasMin) {
@@ -175,7 +190,7 @@ template <class F, bool kExact, int R>
 void quant_tile(const uint8_t* tile, size_t quants_at, int blocks, const RowView* rows,
                 __m256* out) {
   __m256 total[R];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r) total[r] = _mm256_setzero_ps();
   const uint8_t* quants = tile + quants_at;
   for (int b = 0; b < blocks; ++b, quants += block_bytes(F::kQuants)) {
@@ -185,7 +200,7 @@ void quant_tile(const uint8_t* tile, size_t quants_at, int blocks, const RowView
       standard_block<F, R>(tile, quants, b, rows, total);
     }
   }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
     if constexpr (F::kScales == Scales::row) {
       total[r] = _mm256_mul_ps(total[r], _mm256_loadu_ps(reinterpret_cast<const float*>(tile)));
@@ -203,10 +218,11 @@ MILLRACE_INLINE QuantTile tile_for_rows(bool exact, int rows) {
                                      quant_tile<F, false, 3>, quant_tile<F, false, 4>};
   constexpr QuantTile kExact[] = {quant_tile<F, true, 1>, quant_tile<F, true, 2>,
                                   quant_tile<F, true, 3>, quant_tile<F, true, 4>};
+  if (rows == 8) return exact ? quant_tile<F, true, 8> : quant_tile<F, false, 8>;
   return exact ? kExact[rows - 1] : kStandard[rows - 1];
 }
 
-// The product of `rows` (1..4) rows of x with a tile of this kind.
+// The product of `rows` (1 to 4, or 8) rows of x with a tile of this kind.
 inline QuantTile quant_tile_for(DType kind, bool exact, int rows) {
   switch (kind) {
     case DType::q4_0:
