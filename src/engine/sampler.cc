@@ -34,7 +34,12 @@ void SamplerScratch::reserve(int vocab_size) {
 
 Sampler::Sampler(std::span<const TokenId> prompt, const SamplingParams& sampling,
                  std::span<const TokenId> eos_tokens, std::uint64_t fallback_seed)
-    : sampling_(sampling), seed_(sampling.seed.value_or(fallback_seed)) {
+    : sampling_(sampling),
+      allowed_tokens_(sampling.allowed_token_ids),
+      seed_(sampling.seed.value_or(fallback_seed)) {
+  std::ranges::sort(allowed_tokens_);
+  const auto duplicates = std::ranges::unique(allowed_tokens_);
+  allowed_tokens_.erase(duplicates.begin(), duplicates.end());
   if (sampling.min_tokens > 0) {
     stop_tokens_.assign(eos_tokens.begin(), eos_tokens.end());
     stop_tokens_.insert(stop_tokens_.end(), sampling.stop_token_ids.begin(),
@@ -43,8 +48,7 @@ Sampler::Sampler(std::span<const TokenId> prompt, const SamplingParams& sampling
     const auto is_stop = [&](TokenId t) {
       return std::ranges::find(stop_tokens_, t) != stop_tokens_.end();
     };
-    if (!sampling.allowed_token_ids.empty() &&
-        std::ranges::all_of(sampling.allowed_token_ids, is_stop))
+    if (!allowed_tokens_.empty() && std::ranges::all_of(allowed_tokens_, is_stop))
       stop_tokens_.clear();
   }
   if (!has_penalties()) return;
@@ -114,12 +118,12 @@ void Sampler::sample(std::span<float> logits, const kernels::RowStats& stats,
 
 TokenId Sampler::choose(std::span<const float> logits, const kernels::RowStats& stats,
                         bool modified, SamplerScratch& scratch) const {
-  if (!sampling_.allowed_token_ids.empty()) {
+  if (!allowed_tokens_.empty()) {
     scratch.candidates.clear();
-    for (const TokenId token : sampling_.allowed_token_ids)
+    for (const TokenId token : allowed_tokens_)
       if (const float logit = logits[static_cast<std::size_t>(token)]; logit > kMinusInfinity)
         scratch.candidates.push_back({logit, token});
-    if (scratch.candidates.empty()) return sampling_.allowed_token_ids.front();
+    if (scratch.candidates.empty()) return allowed_tokens_.front();
     return choose_from_candidates(scratch, -1);
   }
   const TokenId best = modified ? find_argmax(logits) : stats.argmax;

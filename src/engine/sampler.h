@@ -50,7 +50,8 @@ class Sampler {
                       SamplerScratch& scratch) const;
 
   const SamplingParams& sampling_;
-  std::vector<TokenId> stop_tokens_;  // end of sequence and stop ids, as min_tokens masks them
+  std::vector<TokenId> allowed_tokens_;  // sorted, without repeats; empty: all
+  std::vector<TokenId> stop_tokens_;     // end of sequence and stop ids, as min_tokens masks them
   std::uint64_t seed_;
   int num_sampled_ = 0;
   std::vector<TokenCount> counts_;  // sorted by token; only kept when penalties need it
