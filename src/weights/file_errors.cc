@@ -15,7 +15,7 @@ std::unexpected<Error> in_file(std::string_view base_name, Error error) {
   return std::unexpected(std::move(error));
 }
 
-std::string quoted(std::string_view name) {
+std::string shown_name(std::string_view name) {
   constexpr std::size_t kMaxShown = 80;
   std::string shown = "\"";
   for (const char c : name.substr(0, kMaxShown)) shown += c >= ' ' && c <= '~' ? c : '?';

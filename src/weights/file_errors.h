@@ -15,6 +15,6 @@ std::unexpected<Error> bad_file(std::string message);
 std::unexpected<Error> in_file(std::string_view base_name, Error error);
 
 // A name out of the file, quoted, cut to a readable length, anything unprintable as '?'.
-std::string quoted(std::string_view name);
+std::string shown_name(std::string_view name);
 
 }  // namespace millrace::weights

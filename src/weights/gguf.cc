@@ -54,8 +54,8 @@ Status add_part(MappedWeights& weights, const std::filesystem::path& path, std::
   }
   for (auto& tensor : header->tensors) {
     if (!weights.add_tensor(tensor.name, tensor.view)) {
-      return in_file(name,
-                     bad_file("tensor " + quoted(tensor.name) + " occurs in two parts").error());
+      return in_file(
+          name, bad_file("tensor " + shown_name(tensor.name) + " occurs in two parts").error());
     }
   }
   if (index == 0) weights.mutable_metadata() = std::move(header->metadata);

@@ -86,7 +86,7 @@ Result<std::string_view> read_name(ByteCursor& in) {
   if (!in.read_text(size, name)) return bad_file("tensor name: the file ends here");
   for (const char c : name) {
     if (static_cast<unsigned char>(c) < ' ') {
-      return bad_file("tensor name " + quoted(name) + " holds control characters");
+      return bad_file("tensor name " + shown_name(name) + " holds control characters");
     }
   }
   return name;
@@ -95,7 +95,7 @@ Result<std::string_view> read_name(ByteCursor& in) {
 // The dimensions come innermost first; Shape wants them outermost first.
 Result<Shape> read_shape(ByteCursor& in, std::string_view name) {
   const auto wrong = [&](const std::string& what) {
-    return bad_file("tensor " + quoted(name) + ": " + what);
+    return bad_file("tensor " + shown_name(name) + ": " + what);
   };
   std::uint32_t rank = 0;
   if (!in.read(rank)) return wrong("the file ends in the middle of its description");
@@ -118,7 +118,7 @@ Result<TensorInfo> read_tensor_info(ByteCursor& in, std::uint64_t alignment) {
   if (!name) return pass(name);
   info.name = *name;
   const auto wrong = [&](const std::string& what) {
-    return bad_file("tensor " + quoted(info.name) + ": " + what);
+    return bad_file("tensor " + shown_name(info.name) + ": " + what);
   };
   auto shape = read_shape(in, info.name);
   if (!shape) return pass(shape);
@@ -149,12 +149,12 @@ Status check_ranges(const std::vector<TensorInfo>& infos, std::uint64_t data_byt
   std::uint64_t used_to = 0;
   for (const TensorInfo* info : sorted) {
     if (!info->range.is_inside(data_bytes)) {
-      return bad_file("tensor " + quoted(info->name) + ": its data (" +
+      return bad_file("tensor " + shown_name(info->name) + ": its data (" +
                       std::to_string(info->range.size) + " bytes at " +
                       std::to_string(info->range.begin) + ") reach past the end of the file");
     }
     if (info->range.begin < used_to) {
-      return bad_file("tensor " + quoted(info->name) + ": its data overlap those of another");
+      return bad_file("tensor " + shown_name(info->name) + ": its data overlap those of another");
     }
     used_to = info->range.begin + info->range.size;
   }
@@ -182,7 +182,7 @@ Result<GgufHeader> parse_gguf(std::span<const std::byte> file, const GgufLimits&
     auto info = read_tensor_info(in, *alignment);
     if (!info) return pass(info);
     if (!seen.insert(info->name).second) {
-      return bad_file("tensor " + quoted(info->name) + " occurs twice");
+      return bad_file("tensor " + shown_name(info->name) + " occurs twice");
     }
     infos.push_back(*info);
   }

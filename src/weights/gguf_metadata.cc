@@ -46,7 +46,7 @@ class MetadataReader {
   Result<MetaValue> boolean();
 
   std::unexpected<Error> wrong(const std::string& what) const {
-    return bad_file("metadata key " + quoted(key_) + ": " + what);
+    return bad_file("metadata key " + shown_name(key_) + ": " + what);
   }
   std::unexpected<Error> cut_short() const {
     return wrong("the file ends in the middle of the value");
@@ -69,7 +69,8 @@ Result<std::string_view> MetadataReader::key() {
   }
   if (!in_.read_text(size, key)) return bad_file("metadata: the file ends in the middle of a key");
   for (const char c : key) {
-    if (c < ' ' || c > '~') return bad_file("metadata: key " + quoted(key) + " is not plain ASCII");
+    if (c < ' ' || c > '~')
+      return bad_file("metadata: key " + shown_name(key) + " is not plain ASCII");
   }
   return key;
 }

@@ -38,7 +38,7 @@ Result<ShardMap> read_index(const std::filesystem::path& index) {
   for (const auto& entry : *weight_map) {
     const std::string tensor(entry.key().data(), entry.key().size());
     const auto* file = entry.value().if_string();
-    if (!file) return bad_file("weight_map: " + quoted(tensor) + " does not name a file");
+    if (!file) return bad_file("weight_map: " + shown_name(tensor) + " does not name a file");
     shards[std::string(file->data(), file->size())].push_back(tensor);
     if (shards.size() > kMaxShards) return bad_file("weight_map names too many files");
   }
@@ -59,7 +59,7 @@ Status add_shard(MappedWeights& weights, const std::filesystem::path& path,
     for (const auto& tensor : *wanted) {
       const auto found = by_name.find(tensor);
       if (found == by_name.end()) {
-        return in_file(name, bad_file("tensor " + quoted(tensor) +
+        return in_file(name, bad_file("tensor " + shown_name(tensor) +
                                       " is missing, although the index promises it")
                                  .error());
       }
@@ -92,9 +92,9 @@ Result<std::unique_ptr<WeightFile>> open_safetensors_index(const std::filesystem
   for (const auto& [shard, tensors] : *shards) {
     auto path = resolve_beneath(index.parent_path(), shard);
     if (!path) {
-      return in_file(
-          name, bad_file("weight_map: " + quoted(shard) + " is not a file of the model's folder")
-                    .error());
+      return in_file(name, bad_file("weight_map: " + shown_name(shard) +
+                                    " is not a file of the model's folder")
+                               .error());
     }
     if (auto added = add_shard(*weights, *path, &tensors); !added) return pass(added);
   }

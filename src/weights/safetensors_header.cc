@@ -92,7 +92,7 @@ Result<Info> read_info(const json::key_value_pair& entry, std::uint64_t data_byt
   Info info;
   info.name = {entry.key().data(), entry.key().size()};
   const auto wrong = [&](const std::string& what) {
-    return bad_file("tensor " + quoted(info.name) + ": " + what);
+    return bad_file("tensor " + shown_name(info.name) + ": " + what);
   };
   if (info.name.empty() || info.name.find('\0') != std::string_view::npos) {
     return wrong("this is not a name");
@@ -102,14 +102,14 @@ Result<Info> read_info(const json::key_value_pair& entry, std::uint64_t data_byt
   for (const auto& field : *fields) {
     const std::string_view key(field.key().data(), field.key().size());
     if (key != "dtype" && key != "shape" && key != "data_offsets") {
-      return wrong("unknown field " + quoted(key));
+      return wrong("unknown field " + shown_name(key));
     }
   }
   const auto* dtype_field = fields->if_contains("dtype");
   const auto* dtype_name = dtype_field ? dtype_field->if_string() : nullptr;
   if (!dtype_name) return wrong("dtype is not a string");
   const auto dtype = dtype_named(view_of(*dtype_name));
-  if (!dtype) return wrong("dtype " + quoted(view_of(*dtype_name)) + " is not supported");
+  if (!dtype) return wrong("dtype " + shown_name(view_of(*dtype_name)) + " is not supported");
   info.dtype = *dtype;
   auto shape = shape_of(fields->if_contains("shape"), limits.max_dims);
   if (!shape) return wrong(shape.error().message);
@@ -132,7 +132,7 @@ Status read_metadata(const json::value& field, SafetensorsHeader& header) {
   for (const auto& pair : *pairs) {
     const std::string key(pair.key().data(), pair.key().size());
     const auto* text = pair.value().if_string();
-    if (!text) return bad_file("__metadata__ key " + quoted(key) + " is not a string");
+    if (!text) return bad_file("__metadata__ key " + shown_name(key) + " is not a string");
     header.metadata.emplace(key, std::string(view_of(*text)));
   }
   return {};
@@ -145,7 +145,7 @@ Status check_cover(std::vector<Info>& infos, std::uint64_t data_bytes) {
   std::uint64_t used_to = 0;
   for (const Info& info : infos) {
     if (info.range.begin != used_to) {
-      return bad_file("tensor " + quoted(info.name) +
+      return bad_file("tensor " + shown_name(info.name) +
                       (info.range.begin > used_to ? ": there is a hole before its data"
                                                   : ": its data overlap those of another"));
     }

@@ -1,0 +1,552 @@
+#include "net/connection.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <exception>
+#include <utility>
+
+#include "base/log.h"
+
+namespace millrace::net {
+namespace {
+
+constexpr std::size_t kMaxPendingBytes = std::size_t{16} << 10;
+
+std::string plain_error_body(int status, std::string_view message) {
+  std::string body = "{\"error\":{\"message\":\"";  // our own messages, so nothing to escape
+  body.append(message).append("\",\"code\":").append(std::to_string(status)).append("}}");
+  return body;
+}
+
+}  // namespace
+
+// One request and the handler's side of its answer.
+class Connection::Exchange final : public Responder,
+                                   public std::enable_shared_from_this<Connection::Exchange> {
+ public:
+  Exchange(std::shared_ptr<Connection> connection, std::uint64_t serial, const Route& route,
+           HttpRequest request)
+      : connection_(std::move(connection)),
+        serial_(serial),
+        route_(route),
+        request_(std::move(request)) {}
+  ~Exchange() override { connection_->abandon(serial_); }
+
+  void send(HttpResponse response) override { connection_->send(serial_, std::move(response)); }
+  void start(int status, std::string_view type) override {
+    connection_->start(serial_, status, type);
+  }
+  bool write(std::string chunk) override { return connection_->write(serial_, chunk); }
+  void finish() override { connection_->finish(serial_); }
+  void on_disconnect(std::function<void()> callback) override {
+    connection_->on_disconnect(serial_, std::move(callback));
+  }
+  bool disconnected() const override { return connection_->disconnected(serial_); }
+
+  static void run(std::shared_ptr<Exchange> exchange) {
+    if (!exchange->connection_->still_open()) return;
+    const Route& route = exchange->route_;
+    HttpRequest request = std::move(exchange->request_);
+    try {
+      route.handler(std::move(request), std::move(exchange));
+    } catch (const std::exception& error) {  // a barrier: one request never ends the server
+      log_error("handler of {} threw: {}", route.pattern, error.what());
+    }
+  }
+  static void dispatch(std::shared_ptr<Exchange> exchange, WorkerPool& workers) {
+    if (exchange->route_.on_io_thread) return run(std::move(exchange));
+    workers.post([exchange = std::move(exchange)]() mutable { run(std::move(exchange)); });
+  }
+
+ private:
+  const std::shared_ptr<Connection> connection_;
+  const std::uint64_t serial_;
+  const Route& route_;
+  HttpRequest request_;
+};
+
+Connection::Connection(std::shared_ptr<ServerCore> core, IoThread& io,
+                       std::unique_ptr<ByteStream> stream)
+    : core_(std::move(core)), io_(io), stream_(std::move(stream)), parser_(core_->options.limits) {
+  core_->num_connections.fetch_add(1);
+  core_->metrics.connection_opened();
+}
+
+Connection::~Connection() = default;
+
+void Connection::open(bool over_limit) {
+  std::lock_guard lock(mutex_);
+  io_.connections.emplace(this, shared_from_this());
+  io_.loop.want_ticks(true);
+  interest_ = EPOLLIN | EPOLLRDHUP;
+  if (core_->draining || !io_.loop.add(stream_->fd(), interest_, this)) return close_locked();
+  wait_for(Waiting::idle);
+  if (!over_limit) return;
+  refuse(503, "too many connections", true);
+  drive();
+  update_interest();
+}
+
+void Connection::on_events(std::uint32_t events) {
+  std::shared_ptr<Exchange> ready;
+  std::function<void()> gone;
+  {
+    std::lock_guard lock(mutex_);
+    if (phase_ == Phase::closed) return;
+    kick_ = false;
+    const bool both_closed = (events & EPOLLHUP) != 0 && phase_ == Phase::answering;
+    if ((events & EPOLLERR) != 0 || both_closed || broken_) {
+      close_locked();
+    } else {
+      if (events & EPOLLOUT) flush();
+      if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) read_input(events);
+      drive();
+      update_interest();
+    }
+    ready = std::move(ready_);
+    gone = std::exchange(gone_callback_, nullptr);
+  }
+  if (gone) gone();
+  if (ready) Exchange::dispatch(std::move(ready), core_->workers);
+}
+
+void Connection::read_input(std::uint32_t events) {
+  if (phase_ == Phase::closed) return;
+  if (phase_ == Phase::answering && (events & EPOLLRDHUP) != 0) return peer_left();
+  auto& scratch = io_.loop.scratch();
+  std::size_t space = scratch.size();
+  if (phase_ == Phase::answering) {
+    space = kMaxPendingBytes - std::min(kMaxPendingBytes, pending_.size());
+    if (space == 0) return;  // update_interest() stops the reading
+  }
+  const ssize_t got = stream_->read(scratch.data(), space);
+  if (got < 0) {
+    if (errno != EAGAIN && errno != EWOULDBLOCK) close_locked();
+    return;
+  }
+  if (got == 0) return phase_ == Phase::answering ? peer_left() : close_locked();
+  const std::string_view bytes(scratch.data(), static_cast<std::size_t>(got));
+  if (phase_ == Phase::answering) {
+    pending_.append(bytes);
+  } else if (phase_ == Phase::reading) {
+    feed(bytes);
+  }
+}
+
+// Half-closed counts as gone: nobody waits for a long answer on a connection they ended. A short
+// one is still delivered.
+void Connection::peer_left() {
+  if (peer_closed_) return;
+  peer_closed_ = true;
+  if (!current_.done) gone_callback_ = std::exchange(current_.on_disconnect, nullptr);
+}
+
+// Goes on to the next request for as long as there is one and the last answer is out.
+void Connection::drive() {
+  while (!broken_) {
+    if (phase_ == Phase::answering) {
+      if (!current_.done || !out_.empty()) return;
+      if (must_close()) return begin_linger();
+      phase_ = Phase::reading;
+      wait_for(Waiting::idle);
+    }
+    if (phase_ != Phase::reading || pending_.empty()) return;
+    const std::string bytes = std::exchange(pending_, {});
+    feed(bytes);
+  }
+}
+
+void Connection::feed(std::string_view bytes) {
+  if (parser_.untouched() && !bytes.empty()) {
+    parser_.request().arrival = Clock::now();
+    current_.route = nullptr;
+    wait_for(Waiting::head);
+  }
+  while (true) {
+    bytes.remove_prefix(parser_.feed(bytes));
+    switch (parser_.phase()) {
+      case RequestParser::Phase::request_line:
+      case RequestParser::Phase::fields:
+      case RequestParser::Phase::body:
+        return;
+      case RequestParser::Phase::head_done:
+        if (!accept_head(bytes)) {
+          pending_.assign(bytes);
+          return;
+        }
+        break;
+      case RequestParser::Phase::done:
+        begin_exchange();
+        pending_.assign(bytes);
+        return;
+      case RequestParser::Phase::failed:
+        return refuse(parser_.error_status(), parser_.error_message(), true);
+    }
+  }
+}
+
+// Routes before the body is read. False: refused.
+bool Connection::accept_head(std::string_view rest) {
+  HttpRequest& request = parser_.request();
+  const bool has_body = parser_.has_body();
+  RouteMatch match = core_->router.match(request.method, parser_.route_path());
+  current_.route = match.route;
+  if (!match.route) {
+    const bool wrong_method = match.status == 405;
+    refuse(match.status, wrong_method ? "method not allowed" : "not found",
+           has_body || !parser_.keep_alive(), match.allow);
+    return false;
+  }
+  request.path_params = std::move(match.params);
+  parser_.begin_body(match.route->max_body_bytes);
+  if (parser_.phase() != RequestParser::Phase::body) return true;
+  window_bytes_ = 0;
+  wait_for(Waiting::body);
+  if (parser_.expects_continue() && rest.empty()) {
+    out_.push("HTTP/1.1 100 Continue\r\n\r\n");
+    flush();
+  }
+  return true;
+}
+
+void Connection::begin_exchange() {
+  HttpRequest& request = parser_.request();
+  const std::string_view given = request.header("x-request-id");
+  request.request_id = is_request_id(given) ? std::string(given) : make_request_id();
+  const Route* route = current_.route;
+  current_ = Current{.serial = current_.serial + 1,
+                     .route = route,
+                     .arrival = request.arrival,
+                     .method = {},
+                     .request_id = request.request_id,
+                     .on_disconnect = {},
+                     .head_only = request.method == "HEAD",
+                     .http_1_0 = parser_.is_http_1_0(),
+                     .close = !parser_.keep_alive()};
+  phase_ = Phase::answering;
+  wait_for(Waiting::nothing);
+  ready_ =
+      std::make_shared<Exchange>(shared_from_this(), current_.serial, *route, std::move(request));
+  parser_.reset();
+}
+
+// An answer of the server itself; no handler has run.
+void Connection::refuse(int status, std::string_view message, bool close, std::string_view allow) {
+  HttpRequest& request = parser_.request();
+  const std::string_view given = request.header("x-request-id");
+  const auto& error_body = core_->options.error_body;
+  HttpResponse response;
+  response.status = status;
+  response.body =
+      error_body ? error_body(status, request.path, message) : plain_error_body(status, message);
+  if (!allow.empty()) response.headers.emplace_back("Allow", allow);
+  if (status == 405 && allow.empty()) response.headers.emplace_back("Allow", "GET, HEAD, POST");
+  if (status == 503) response.headers.emplace_back("Retry-After", "1");
+  current_ = Current{.serial = current_.serial + 1,
+                     .route = current_.route,
+                     .arrival = parser_.untouched() ? Clock::now() : request.arrival,
+                     .method = request.method,
+                     .request_id = is_request_id(given) ? std::string(given) : make_request_id(),
+                     .on_disconnect = {},
+                     .head_only = request.method == "HEAD",
+                     .http_1_0 = parser_.is_http_1_0(),
+                     .close = close};
+  phase_ = Phase::answering;
+  parser_.reset();
+  answer(std::move(response));
+}
+
+bool Connection::must_close() const {
+  return current_.close || peer_closed_ || core_->draining.load(std::memory_order_relaxed);
+}
+
+void Connection::answer(HttpResponse&& response) {
+  const bool no_body = response.status == 204 || response.status == 304;
+  const bool close = must_close();
+  std::string head =
+      format_response_head({.status = response.status,
+                            .content_type = response.content_type,
+                            .headers = &response.headers,
+                            .request_id = current_.request_id,
+                            .framing = no_body ? BodyFraming::none : BodyFraming::length,
+                            .content_length = response.body.size(),
+                            .close = close,
+                            .keep_alive = current_.http_1_0});
+  current_.close = close;
+  out_.push(std::move(head));
+  if (!current_.head_only && !no_body) out_.push(std::move(response.body));
+  mark_done(response.status);
+  flush();
+}
+
+void Connection::mark_done(int status) {
+  current_.done = true;
+  core_->metrics.observe(current_.route, current_.method, status,
+                         seconds_between(current_.arrival, Clock::now()));
+}
+
+void Connection::flush() {
+  if (broken_) return;
+  const auto result = out_.flush(*stream_);
+  if (result == OutputQueue::Flush::broken) return break_off(false);
+  if (result == OutputQueue::Flush::all) {
+    if (waiting_ == Waiting::write) {
+      wait_for(phase_ == Phase::reading ? Waiting::body : Waiting::nothing);
+    }
+  } else if (result == OutputQueue::Flush::some || waiting_ != Waiting::write) {
+    wait_for(Waiting::write);
+  }
+}
+
+// After an answer from another thread: the next request may be read, or the io thread is needed.
+void Connection::after_output() {
+  if (current_.done && out_.empty() && !broken_) {
+    if (pending_.empty() && !must_close()) {
+      phase_ = Phase::reading;
+      wait_for(Waiting::idle);
+    } else {
+      kick_ = true;
+    }
+  }
+  update_interest();
+}
+
+// Any thread: both directions are shut, and the io thread, woken by that, closes.
+void Connection::break_off(bool reset) {
+  broken_ = true;
+  out_.clear();
+  if (reset) set_reset_on_close(stream_->fd());
+  ::shutdown(stream_->fd(), SHUT_RDWR);
+}
+
+void Connection::begin_linger() {
+  stream_->end_of_output();
+  phase_ = Phase::lingering;
+  std::string().swap(pending_);
+  wait_for(Waiting::linger);
+}
+
+void Connection::close_locked() {
+  if (phase_ == Phase::closed) return;
+  if (phase_ == Phase::answering && !current_.done) {
+    core_->metrics.observe(current_.route, current_.method, 499,
+                           seconds_between(current_.arrival, Clock::now()));
+    if (!peer_closed_) gone_callback_ = std::exchange(current_.on_disconnect, nullptr);
+  }
+  phase_ = Phase::closed;
+  wait_for(Waiting::nothing);
+  io_.loop.remove(stream_->fd());
+  stream_.reset();
+  out_.clear();
+  parser_.reset();
+  std::string().swap(pending_);
+  core_->metrics.connection_closed();
+  core_->num_connections.fetch_sub(1);
+  io_.loop.defer_destroy(shared_from_this());
+  io_.connections.erase(this);
+  if (io_.connections.empty()) io_.loop.want_ticks(false);
+}
+
+void Connection::close() {
+  std::function<void()> gone;
+  {
+    std::lock_guard lock(mutex_);
+    close_locked();
+    gone = std::exchange(gone_callback_, nullptr);
+  }
+  if (gone) gone();
+}
+
+void Connection::drain() {
+  std::lock_guard lock(mutex_);
+  if (phase_ == Phase::reading && parser_.untouched()) close_locked();
+}
+
+void Connection::wait_for(Waiting what) {
+  const HttpLimits& limits = core_->options.limits;
+  waiting_ = what;
+  TimePoint deadline = kNever;
+  switch (what) {
+    case Waiting::nothing:
+      break;
+    case Waiting::idle:
+      deadline = Clock::now() + limits.idle_timeout;
+      break;
+    case Waiting::head:
+      deadline = Clock::now() + limits.header_timeout;
+      break;
+    case Waiting::body:
+      deadline = Clock::now() + limits.body_window;
+      break;
+    case Waiting::write:
+      deadline = Clock::now() + limits.write_stall_timeout;
+      break;
+    case Waiting::linger:
+      deadline = Clock::now() + limits.linger_timeout;
+      break;
+  }
+  deadline_.store(deadline, std::memory_order_relaxed);
+}
+
+void Connection::on_tick(TimePoint now) {
+  std::function<void()> gone;
+  {
+    std::lock_guard lock(mutex_);
+    if (!expired(now)) return;
+    const HttpLimits& limits = core_->options.limits;
+    switch (waiting_) {
+      case Waiting::nothing:
+        break;
+      case Waiting::head:
+        refuse(408, "request header took too long", true);
+        break;
+      case Waiting::body: {
+        const auto window = static_cast<std::size_t>(limits.body_window.count());
+        const std::size_t received = parser_.num_body_bytes() - window_bytes_;
+        if (received * 1000 < limits.min_body_bytes_per_second * window) {
+          refuse(408, "request body came too slowly", true);
+        } else {
+          window_bytes_ = parser_.num_body_bytes();
+          wait_for(Waiting::body);
+        }
+        break;
+      }
+      case Waiting::write:
+        set_reset_on_close(stream_->fd());
+        close_locked();
+        break;
+      case Waiting::idle:
+      case Waiting::linger:
+        close_locked();
+        break;
+    }
+    if (phase_ != Phase::closed) {
+      drive();
+      update_interest();
+    }
+    gone = std::exchange(gone_callback_, nullptr);
+  }
+  if (gone) gone();
+}
+
+void Connection::update_interest() {
+  if (phase_ == Phase::closed) return;
+  std::uint32_t wanted = 0;
+  if (!peer_closed_) {
+    const bool full = phase_ == Phase::answering && pending_.size() >= kMaxPendingBytes;
+    wanted = full ? EPOLLRDHUP : EPOLLIN | EPOLLRDHUP;
+  } else if (phase_ == Phase::lingering) {
+    wanted = EPOLLIN;
+  }
+  if (!out_.empty() || kick_) wanted |= EPOLLOUT;
+  if (wanted == interest_) return;
+  interest_ = wanted;
+  io_.loop.modify(stream_->fd(), wanted, this);
+}
+
+// ---- the Responder's side ----
+
+void Connection::send(std::uint64_t serial, HttpResponse response) {
+  std::function<void()> dropped;  // may hold the last reference to the Responder: freed unlocked
+  std::lock_guard lock(mutex_);
+  if (!active(serial) || current_.started) return;
+  dropped = std::exchange(current_.on_disconnect, nullptr);
+  answer(std::move(response));
+  after_output();
+}
+
+void Connection::start(std::uint64_t serial, int status, std::string_view content_type) {
+  std::lock_guard lock(mutex_);
+  if (!active(serial) || current_.started) return;
+  current_.started = true;
+  current_.status = status;
+  current_.framing = current_.http_1_0 ? BodyFraming::until_close : BodyFraming::chunked;
+  current_.close = must_close() || current_.http_1_0;
+  static const std::vector<std::pair<std::string, std::string>> kEventStream = {
+      {"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}};
+  const bool events = content_type.starts_with("text/event-stream");
+  out_.push(format_response_head({.status = status,
+                                  .content_type = content_type,
+                                  .headers = events ? &kEventStream : nullptr,
+                                  .request_id = current_.request_id,
+                                  .framing = current_.framing,
+                                  .close = current_.close}));
+  flush();
+  after_output();
+}
+
+bool Connection::write(std::uint64_t serial, std::string_view chunk) {
+  std::lock_guard lock(mutex_);
+  if (!active(serial) || !current_.started || broken_) return false;
+  if (chunk.empty() || current_.head_only) return true;
+  if (current_.framing == BodyFraming::chunked) {
+    char size[20];
+    char* end = std::to_chars(size, size + sizeof size - 2, chunk.size(), 16).ptr;
+    *end++ = '\r';
+    *end++ = '\n';
+    std::string framed;
+    framed.reserve(chunk.size() + 24);
+    framed.append(size, end).append(chunk).append("\r\n");
+    out_.push(std::move(framed));
+  } else {
+    out_.push(std::string(chunk));
+  }
+  flush();
+  if (out_.num_bytes() > core_->options.limits.stream_buffer_bytes) break_off(true);
+  after_output();
+  return !broken_;
+}
+
+void Connection::finish(std::uint64_t serial) {
+  std::function<void()> dropped;
+  std::lock_guard lock(mutex_);
+  if (!active(serial) || !current_.started) return;
+  dropped = std::exchange(current_.on_disconnect, nullptr);
+  if (current_.framing == BodyFraming::chunked && !current_.head_only) out_.push("0\r\n\r\n");
+  mark_done(current_.status);
+  flush();
+  after_output();
+}
+
+void Connection::abandon(std::uint64_t serial) {
+  std::lock_guard lock(mutex_);
+  if (!active(serial)) return;
+  if (current_.started) return break_off(true);
+  HttpResponse response;
+  response.status = 500;
+  const auto& error_body = core_->options.error_body;
+  constexpr std::string_view kMessage = "internal error";
+  const std::string_view path = current_.route->pattern;
+  response.body = error_body ? error_body(500, path, kMessage) : plain_error_body(500, kMessage);
+  answer(std::move(response));
+  after_output();
+}
+
+void Connection::on_disconnect(std::uint64_t serial, std::function<void()> callback) {
+  {
+    std::lock_guard lock(mutex_);
+    if (current_.serial != serial || current_.done) return;
+    if (phase_ == Phase::answering && !peer_closed_) {
+      current_.on_disconnect.swap(callback);
+      return;
+    }
+  }
+  callback();
+}
+
+bool Connection::disconnected(std::uint64_t serial) const {
+  std::lock_guard lock(mutex_);
+  return current_.serial == serial && !current_.done &&
+         (phase_ == Phase::closed || peer_closed_ || broken_);
+}
+
+bool Connection::still_open() const {
+  std::lock_guard lock(mutex_);
+  return phase_ != Phase::closed;
+}
+
+}  // namespace millrace::net
