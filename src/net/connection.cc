@@ -50,9 +50,10 @@ class Connection::Exchange final : public Responder,
       log_error("handler of {} threw: {}", route.pattern, error.what());
     }
   }
-  static void dispatch(std::shared_ptr<Exchange> exchange, WorkerPool& workers) {
+  // Handlers are posted together when the round of events ends: one wake-up of the pool, not many.
+  static void dispatch(std::shared_ptr<Exchange> exchange, IoThread& io) {
     if (exchange->route_.on_io_thread) return run(std::move(exchange));
-    workers.post([exchange = std::move(exchange)]() mutable { run(std::move(exchange)); });
+    io.ready.emplace_back([exchange = std::move(exchange)]() mutable { run(std::move(exchange)); });
   }
 
  private:
@@ -104,7 +105,7 @@ void Connection::on_events(std::uint32_t events) {
     gone = std::exchange(gone_callback_, nullptr);
   }
   if (gone) gone();
-  if (ready) Exchange::dispatch(std::move(ready), core_->workers);
+  if (ready) Exchange::dispatch(std::move(ready), io_);
 }
 
 void Connection::read_input(std::uint32_t events) {
