@@ -302,14 +302,6 @@ void ModelStore::refresh_metrics() const {
     blocks("total", stats.num_blocks);
     blocks("free", stats.num_free_blocks);
     blocks("cached", stats.num_cached_blocks);
-    const auto requests = [&](const char* state, int count) {
-      metrics_
-          .gauge("millrace_sequences", "Sequences in the engine by state",
-                 {{"model_name", status.name}, {"state", state}})
-          .set(count);
-    };
-    requests("running", stats.num_running);
-    requests("waiting", stats.num_waiting);
   }
 }
 

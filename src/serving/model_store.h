@@ -91,7 +91,7 @@ class ModelStore {
   // Loads it again, after a failure or a finished unload, from where it was found.
   Status load(std::string_view name);
 
-  // Sets the gauges that are read off the models: blocks, running, waiting. Called before a scrape.
+  // Sets the gauges that are read off the models: KV blocks by state. Called before a scrape.
   void refresh_metrics() const;
   const MemoryBudget& memory() const { return budget_; }
 
