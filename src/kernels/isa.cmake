@@ -7,7 +7,8 @@ function(millrace_isa name)
   endif()
   add_library(millrace_kernels_${name} OBJECT ${sources})
   target_link_libraries(millrace_kernels_${name} PRIVATE millrace_flags)
-  target_compile_options(millrace_kernels_${name} PRIVATE -O3 ${ARG_FLAGS} -fno-exceptions -fno-rtti -Wno-psabi)
+  target_compile_options(millrace_kernels_${name} PRIVATE -O3 ${ARG_FLAGS} -fno-exceptions -fno-rtti -Wno-psabi
+    -Wno-uninitialized -Wno-maybe-uninitialized)  # g++ 12 warns about its own intrinsics
   target_sources(millrace_kernels PRIVATE $<TARGET_OBJECTS:millrace_kernels_${name}>)
   string(TOUPPER ${name} upper)
   set_property(SOURCE ${CMAKE_CURRENT_SOURCE_DIR}/kernels/select.cc APPEND PROPERTY
