@@ -1,6 +1,7 @@
 // Each machine's table: defined in <folder>/table.cc. A table starts as a copy of the one below it
 // and overrides what its machine does better. Only select.cc calls these, after it has probed the
-// machine, and a table that builds on another. No inline functions here (README.md: the ODR hazard).
+// machine, and a table that builds on another. No inline functions here (README.md: the ODR
+// hazard).
 #pragma once
 
 #include "kernels/kernels.h"

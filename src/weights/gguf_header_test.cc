@@ -9,6 +9,9 @@
 
 #include "weights/allocation_meter.h"
 #include "weights/gguf_builder.h"
+#include "weights/gguf_metadata.h"
+#include "weights/gguf_types.h"
+#include "weights/tensor_ranges.h"
 
 namespace millrace::weights {
 namespace {
@@ -330,6 +333,38 @@ TEST(GgufHeader, ArraysShareOneLimit) {
   auto header = parse_gguf(std::as_bytes(std::span(bytes)));
   ASSERT_FALSE(header);
   EXPECT_THAT(header.error().message, HasSubstr("all arrays together"));
+}
+
+TEST(GgufTypes, NamesAndNumbers) {
+  EXPECT_EQ(gguf_dtype(14), DType::q6_k);
+  EXPECT_EQ(gguf_dtype(30), DType::bf16);
+  EXPECT_EQ(gguf_dtype(31), std::nullopt);
+  EXPECT_EQ(gguf_type_name(29), "IQ1_M");
+  EXPECT_EQ(gguf_type_name(39), "MXFP4");
+  EXPECT_EQ(gguf_type_name(40), "number 40");
+}
+
+TEST(TensorRanges, CheckedSizes) {
+  EXPECT_EQ(checked_tensor_bytes(DType::f32, Shape{}), 4u);
+  EXPECT_EQ(checked_tensor_bytes(DType::q4_k, Shape{2, 512}), 4u * 144);
+  EXPECT_EQ(checked_tensor_bytes(DType::u8, Shape{0, 5}), 0u);
+  EXPECT_FALSE(checked_tensor_bytes(DType::bytes, Shape{1}));
+  EXPECT_FALSE(checked_tensor_bytes(DType::q8_0, Shape{32, 8}));
+  EXPECT_TRUE((TensorRange{8, 8}.is_inside(16)));
+  EXPECT_FALSE((TensorRange{9, 8}.is_inside(16)));
+  EXPECT_FALSE((TensorRange{17, 0}.is_inside(16)));
+}
+
+TEST(GgufMetadata, ReadsFromWhereTheCursorStands) {
+  GgufBuilder file;
+  file.put(std::uint32_t{7}).u32("k", 5);
+  ByteCursor in(std::as_bytes(std::span(file.bytes())));
+  std::uint32_t first = 0;
+  ASSERT_TRUE(in.read(first));
+  auto metadata = read_gguf_metadata(in, 1, GgufLimits{});
+  ASSERT_TRUE(metadata);
+  EXPECT_EQ(metadata->at("k"), MetaValue(std::uint64_t{5}));
+  EXPECT_EQ(in.remaining(), 0u);
 }
 
 TEST(GgufHeader, MetadataBytesAreLimited) {

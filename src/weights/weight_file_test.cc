@@ -9,8 +9,12 @@
 #include <functional>
 #include <string>
 
+#include "weights/file_errors.h"
 #include "weights/gguf_builder.h"
+#include "weights/gguf_checks.h"
 #include "weights/gguf_split.h"
+#include "weights/mapped_weights.h"
+#include "weights/safetensors.h"
 #include "weights/test_files.h"
 
 namespace millrace::weights {
@@ -152,6 +156,24 @@ TEST(OpenGguf, RefusesFieldsThatDoNotAgree) {
       vocabulary_model([](auto& f) { f.u32("tokenizer.ggml.padding_token_id", 0xffffffff); }, 1))));
 }
 
+TEST(OpenGguf, ChecksAnyWeightFile) {
+  MappedWeights weights;
+  EXPECT_TRUE(check_gguf_fields(weights));
+  weights.mutable_metadata()["tokenizer.ggml.tokens"] = std::vector<std::string>{"a"};
+  EXPECT_TRUE(check_gguf_fields(weights));
+  weights.mutable_metadata()["tokenizer.ggml.bos_token_id"] = std::uint64_t{1};
+  EXPECT_FALSE(check_gguf_fields(weights));
+}
+
+TEST(FileErrors, CarryNoRawBytesAndOneFileName) {
+  EXPECT_EQ(shown_name("a.b"), "\"a.b\"");
+  EXPECT_EQ(shown_name(std::string("a\n\0\xff", 4)), "\"a???\"");
+  EXPECT_LE(shown_name(std::string(5000, 'x')).size(), 90u);
+  auto error = in_file("m.gguf", bad_file("wrong").error());
+  EXPECT_EQ(error.error().message, "m.gguf: wrong");
+  EXPECT_EQ(in_file("m.gguf", error.error()).error().message, "m.gguf: wrong");
+}
+
 TEST(GgufSplit, NamesOfParts) {
   const auto split = parse_split_name("big-model-00002-of-00012.gguf");
   ASSERT_TRUE(split);
@@ -232,6 +254,7 @@ TEST(OpenSafetensors, JoinsTheShardsOfAnIndex) {
   ASSERT_TRUE(opened) << opened.error().message;
   EXPECT_THAT((*opened)->names(), ElementsAre("a", "b"));
   EXPECT_EQ(*static_cast<const std::uint8_t*>((*opened)->find("b")->data), 2);
+  EXPECT_TRUE(open_safetensors_index(folder.path() / kIndex));
 }
 
 TEST(OpenSafetensors, RefusesHostileIndexes) {
