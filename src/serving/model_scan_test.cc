@@ -12,7 +12,9 @@ namespace {
 class ScanTest : public testing::Test {
  protected:
   std::vector<FoundModel> scan() {
-    auto found = scan_models(folder.path(), {&backend}, {.max_model_len = 77});
+    ModelSpec defaults;
+    defaults.max_model_len = 77;
+    auto found = scan_models(folder.path(), {&backend}, defaults);
     EXPECT_TRUE(found);
     return found ? *found : std::vector<FoundModel>();
   }

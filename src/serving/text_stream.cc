@@ -20,8 +20,8 @@ struct TextStream::Choice {
   std::atomic<bool> signalled = true;  // there may be something to pop
   text::Detokenizer detokenizer;
   text::StopMatcher stops;
-  std::string echo;          // not delivered yet
-  bool is_first = false;     // of its prompt: its cached tokens are the prompt's
+  std::string echo;       // not delivered yet
+  bool is_first = false;  // of its prompt: its cached tokens are the prompt's
   int num_tokens = 0;
   bool done = false;
 };
@@ -35,7 +35,9 @@ TextStream::TextStream(TextOptions options, Admission::Permit permit, WorkerPool
       tokenizer_(options_.model->text()->tokenizer()),
       last_activity_(Clock::now()) {}
 
-TextStream::~TextStream() { close_channels(); }
+TextStream::~TextStream() {
+  close_channels();
+}
 
 void TextStream::add_choices(Prompt prompt, std::vector<std::shared_ptr<TokenChannel>> channels) {
   bool is_first = true;
