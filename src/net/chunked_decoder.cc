@@ -101,6 +101,7 @@ void ChunkedDecoder::take_size_byte(char c) {
     if (c != ';' || num_size_digits_ == 0) return fail(400, "invalid chunk size");
     state_ = State::extension;
     num_extension_bytes_ = 0;
+    return;
   }
   if (++num_extension_bytes_ > limits_->max_chunk_extension_bytes) {
     return fail(400, "chunk extension too long");

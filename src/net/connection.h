@@ -16,6 +16,7 @@
 #include <string_view>
 #include <thread>
 #include <unordered_map>
+#include <vector>
 
 #include "base/worker_pool.h"
 #include "net/event_loop.h"
@@ -48,6 +49,7 @@ struct ServerCore {
 struct IoThread {
   EventLoop loop;
   std::unordered_map<Connection*, std::shared_ptr<Connection>> connections;  // loop thread
+  std::vector<std::function<void()>> ready;  // handlers to post when the round ends; loop thread
   std::thread thread;
 };
 

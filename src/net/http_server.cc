@@ -42,6 +42,7 @@ struct HttpServer::State final : EventLoop::Watcher {
   void accept_one(int fd);
   void shed();
   void on_tick(IoThread& io);
+  void post_ready(IoThread& io);
   void for_each_connection(void (Connection::*action)());
 
   std::shared_ptr<ServerCore> core;
@@ -108,6 +109,11 @@ void HttpServer::State::on_tick(IoThread& thread) {
   for (const auto& connection : expired) connection->on_tick(now);
 }
 
+void HttpServer::State::post_ready(IoThread& thread) {
+  for (auto& handler : thread.ready) core->workers.post(std::move(handler));
+  thread.ready.clear();
+}
+
 void HttpServer::State::for_each_connection(void (Connection::*action)()) {
   for (const auto& thread : io) {
     thread->loop.post([thread = thread.get(), action] {
@@ -151,7 +157,8 @@ Status HttpServer::start() {
     const std::string name = options.name + "-io-" + std::to_string(i);
     thread->thread = std::thread([&state, thread, name, interval] {
       name_this_thread(name.c_str());
-      thread->loop.run(interval, [&] { state.on_tick(*thread); });
+      thread->loop.run(
+          interval, [&] { state.on_tick(*thread); }, [&] { state.post_ready(*thread); });
     });
   }
   return {};
