@@ -8,6 +8,7 @@
 #include <mutex>
 #include <vector>
 
+#include "net/connection.h"
 #include "net/http_limits.h"
 #include "net/raw_peer.h"
 
@@ -254,6 +255,9 @@ TEST(HttpLimits, does_not_spin_without_descriptors) {
   next.send(kGet);
   EXPECT_EQ(next.read_response().status, 200);
 }
+
+// What a connection keeps besides what is in progress.
+static_assert(sizeof(Connection) <= 2048);
 
 std::size_t resident_bytes() {
   std::ifstream status("/proc/self/statm");
