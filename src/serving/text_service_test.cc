@@ -136,7 +136,7 @@ TEST_F(ServiceTest, WhatCannotFitIsNotTokenised) {
   const Error error = error_of(complete(std::move(prompt), options()));
   EXPECT_EQ(error.code, "context_length_exceeded");
   EXPECT_EQ(error_of(service.chat(std::move(in_chat))).param, "messages");
-  EXPECT_LT(seconds_between(began, Clock::now()), 0.05);
+  EXPECT_LT(seconds_between(began, Clock::now()), 0.2) << "sanitizers included";
 }
 
 TEST_F(ServiceTest, TruncationKeepsTheEnd) {
