@@ -131,6 +131,10 @@ void add_chunks(CaseList& list) {
   list.chunks("size over the limit", "FFFFFFFF\r\nhello\r\n" + end, 413);
   list.chunks("largest size", "FFFFFFFFFFFFFFFF\r\nhello\r\n" + end, 413);
   list.chunks("sum wraps round", "5\r\nhello\r\nFFFFFFFFFFFFFFFE\r\nhello\r\n" + end, 413);
+}
+
+void add_chunk_lines(CaseList& list) {
+  const std::string end = "0\r\n\r\n";
   list.chunks("no CRLF after data", "5\r\nhello5\r\nworld\r\n" + end, 400);
   list.chunks("data longer than its size", "4\r\nhello\r\n" + end, 400);
   list.chunks("data shorter than its size", "6\r\nhello\r\n" + end, 400);
@@ -372,6 +376,7 @@ std::vector<MalformedRequest> malformed_requests() {
   CaseList list;
   add_smuggling(list);
   add_chunks(list);
+  add_chunk_lines(list);
   add_lines(list);
   add_fields(list);
   add_targets(list);
