@@ -81,6 +81,11 @@ void add_smuggling(CaseList& list) {
   list.post(group, "Content-Length : 5\r\n", five, 400);
   list.post(group, " Content-Length: 5\r\n", five, 400);
   list.post(group, "Content-Length:\r\n 5\r\n", five, 400);
+}
+
+void add_codings(CaseList& list) {
+  const std::string group = "smuggling";
+  const std::string after = "0\r\n\r\n" + std::string(kSmuggled);
   for (const char* value : {"xchunked",
                             "chunked ",
                             "chunked\t",
@@ -375,6 +380,7 @@ void add_junk(CaseList& list) {
 std::vector<MalformedRequest> malformed_requests() {
   CaseList list;
   add_smuggling(list);
+  add_codings(list);
   add_chunks(list);
   add_chunk_lines(list);
   add_lines(list);
