@@ -69,6 +69,8 @@ int config_int(const json::object& config, const char* key, int fallback) {
 // Within each head, rows (half, i) become (i, half): pairs i and i + half are then neighbours.
 std::vector<float> permuted(const TinyTensor& tensor, int heads) {
   const auto rows = static_cast<std::size_t>(tensor.shape[0]);
+  // Hostile configs leave the tensor alone: what is read back is an error then anyway.
+  if (heads <= 0 || tensor.shape[0] % heads != 0) return tensor.values;
   const std::size_t width = tensor.values.size() / rows;
   const std::size_t head_dim = rows / static_cast<std::size_t>(heads);
   std::vector<float> out(tensor.values.size());
@@ -172,10 +174,9 @@ class Metadata {
 };
 
 void put_rope(const json::object& config, Metadata& metadata) {
-  metadata.integer("rope.dimension_count",
-                   config_int(config, "head_dim",
-                              config_int(config, "hidden_size", 0) /
-                                  config_int(config, "num_attention_heads", 1)));
+  const int heads = config_int(config, "num_attention_heads", 1);
+  const int head_dim = config_int(config, "hidden_size", 0) / (heads == 0 ? 1 : heads);
+  metadata.integer("rope.dimension_count", config_int(config, "head_dim", head_dim));
   const json::value* scaling = config.if_contains("rope_parameters");
   if (!scaling) scaling = config.if_contains("rope_scaling");
   const json::value* theta = config.if_contains("rope_theta");

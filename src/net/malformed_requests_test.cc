@@ -145,6 +145,11 @@ void add_chunks(CaseList& list) {
   list.chunks("extension with bare LF", "5;a=\nb\r\nhello\r\n" + end, 400);
   list.chunks("extension with NUL", std::string("5;a\0b\r\nhello\r\n", 14) + end, 400);
   list.chunks("extension after a space", "5 ;a\r\nhello\r\n" + end, 400);
+  for (const char* text :
+       {"", "=b", "a=", "a b", "a;", "a=\"b", "a=\"b\"c", "a=b=c", "a=(b)", " a"}) {
+    list.chunks("extension " + std::string(text), "5;" + std::string(text) + "\r\nhello\r\n" + end,
+                400);
+  }
   std::string many;
   for (int i = 0; i < 65'537; ++i) many += "1\r\nx\r\n";
   list.chunks("65,537 chunks", many + end, 413);

@@ -70,7 +70,7 @@ void plain_range(const Job& job, const GemmPart& part, int begin, int end, int f
       if (row == first_row) {  // the same number of tiles for all rows
         tiles = 1;
         if (several && end - tile >= 2) tiles = 2;
-        if (several && end - tile >= 4 && last_row - first_row == 1) tiles = 4;
+        if (several && end - tile >= 4 && last_row - first_row <= 2) tiles = 4;
       }
       multiply(job, *part.weight, tile, tiles, row, rows, sums);
       for (int r = 0; r < rows; ++r) {
