@@ -2,7 +2,7 @@
 import openai
 import pytest
 
-from conftest import serving, sim_models, smollm2
+from live_server import serving, sim_models, smollm2
 
 
 class Service:

@@ -86,17 +86,19 @@ def test_logprobs(service):
     content = answer.choices[0].logprobs.content
     assert len(content) == answer.usage.completion_tokens - (answer.choices[0].finish_reason == "stop")
     assert b"".join(bytes(token.bytes) for token in content).decode(errors="replace").startswith(text_of(answer)[:4])
-    for token in content:
-        assert token.logprob <= 0
-        ranked = [top.logprob for top in token.top_logprobs]
-        assert len(ranked) == 4 and ranked == sorted(ranked, reverse=True)
-        assert sum(math.exp(value) for value in ranked) <= 1.0001
+    assert all(token.logprob <= 0 for token in content)
+    streamed = [token for chunk in service.chat(max_tokens=8, logprobs=True, top_logprobs=4, stream=True)
+                if chunk.choices[0].logprobs for token in chunk.choices[0].logprobs.content]
+    assert [token.token for token in streamed] == [token.token for token in content]
 
 
 def test_greedy_takes_the_likeliest(real):
-    for token in real.chat(max_tokens=8, logprobs=True, top_logprobs=2).choices[0].logprobs.content:
+    for token in real.chat(max_tokens=8, logprobs=True, top_logprobs=4).choices[0].logprobs.content:
+        ranked = [top.logprob for top in token.top_logprobs]
+        assert len(ranked) == 4 and ranked == sorted(ranked, reverse=True)
+        assert sum(math.exp(value) for value in ranked) <= 1.0001
         assert token.token == token.top_logprobs[0].token
-        assert abs(token.logprob - token.top_logprobs[0].logprob) < 1e-4
+        assert abs(token.logprob - ranked[0]) < 1e-4
 
 
 def test_usage_in_a_stream(service):

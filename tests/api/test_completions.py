@@ -55,9 +55,15 @@ def test_stream_equals_whole(service):
 def test_logprobs(service):
     answer = service.complete(max_tokens=4, logprobs=3, extra_body={"ignore_eos": True}).choices[0]
     assert len(answer.logprobs.tokens) == len(answer.logprobs.token_logprobs) == 4
-    assert all(len(top) >= 3 for top in answer.logprobs.top_logprobs)
+    assert all(token in top for token, top in zip(answer.logprobs.tokens, answer.logprobs.top_logprobs))
     assert answer.logprobs.text_offset[0] == 0
     assert answer.logprobs.text_offset == sorted(answer.logprobs.text_offset)
+
+
+def test_the_likeliest_tokens(real):
+    answer = real.complete(max_tokens=4, logprobs=3).choices[0]
+    for token, value, top in zip(answer.logprobs.tokens, answer.logprobs.token_logprobs, answer.logprobs.top_logprobs):
+        assert len(top) == 3 and max(top, key=top.get) == token and abs(top[token] - value) < 1e-4
 
 
 def test_tokenize_and_back(service):

@@ -1,11 +1,11 @@
 """Many clients at once, and clients that leave: nothing may leak, nobody may hear another's answer."""
 import concurrent.futures
+import json
 import random
 import socket
 import struct
 import time
 
-import httpx
 import openai
 
 
@@ -44,13 +44,13 @@ def leave_at_random(service, seed):
     random_ = random.Random(seed)
     body = {"model": service.model, "stream": random_.random() < 0.7, "max_tokens": 200, "ignore_eos": True,
             "n": random_.choice([1, 1, 3]), "messages": [{"role": "user", "content": f"Story {seed} " * 20}]}
-    request = httpx.Request("POST", service.server.url + "/v1/chat/completions", json=body)
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n" + "".join(
-        f"{k}: {v}\r\n" for k, v in request.headers.items() if k.lower() in ("content-type", "content-length"))
+    content = json.dumps(body).encode()
+    head = (f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(content)}\r\n\r\n")
     with socket.create_connection((service.server.host, service.server.port)) as connection:
         if random_.random() < 0.5:  # a reset instead of an orderly end
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        connection.sendall(head.encode() + b"\r\n" + request.content)
+        connection.sendall(head.encode() + content)
         connection.settimeout(random_.uniform(0, 0.25))
         deadline = time.monotonic() + connection.gettimeout()
         try:
