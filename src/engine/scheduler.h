@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -54,6 +55,7 @@ class Scheduler {
     return static_cast<int>(paused_.size() + ready_.size() + parked_.size());
   }
   int num_live() const { return num_live_; }
+  std::span<const SeqId> prefilling() const { return prefilling_; }
   // Prompt tokens that running sequences still have to compute.
   std::int64_t num_prefill_tokens_left() const;
   std::uint64_t num_preemptions() const { return num_preemptions_; }

@@ -106,8 +106,8 @@ std::string model_name_of(std::string_view file_name) {
   std::string name(file_name);
   for (char& c : name) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    const bool kept = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
-                      c == '_';
+    const bool kept =
+        (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
     if (!kept) c = '-';
   }
   return name;
@@ -119,8 +119,8 @@ Result<std::vector<FoundModel>> scan_models(const fs::path& path,
   std::error_code error;
   const fs::path root = fs::canonical(path, error);
   if (error) {
-    return fail(ErrorKind::not_found, fmt::format("no models at '{}': {}", path.string(),
-                                                  error.message()));
+    return fail(ErrorKind::not_found,
+                fmt::format("no models at '{}': {}", path.string(), error.message()));
   }
   const Scan scan(backends, defaults);
   std::vector<FoundModel> found;

@@ -1,5 +1,6 @@
-// TextStream: the answer to one text request while it runs. Token events of its choices → text, stop
-// strings, finish reasons, usage → a sink. Driven by the channels: no thread waits for a token.
+// TextStream: the answer to one text request while it runs. Token events of its choices → text,
+// stop strings, finish reasons, usage → a sink. Driven by the channels: no thread waits for a
+// token.
 #pragma once
 
 #include <atomic>
@@ -33,11 +34,11 @@ struct OutputToken {
 // What one choice gained since the last delivery.
 struct TextDelta {
   int choice = 0;
-  std::string text{};                  // whole UTF-8 characters
-  std::vector<OutputToken> tokens{};   // when wanted
+  std::string text{};                 // whole UTF-8 characters
+  std::vector<OutputToken> tokens{};  // when wanted
   FinishReason finish = FinishReason::none;
-  std::string stop_string{};           // that ended it, if one did
-  TokenId stop_token = -1;             // the stop_token_ids member that ended it, if one did
+  std::string stop_string{};  // that ended it, if one did
+  TokenId stop_token = -1;    // the stop_token_ids member that ended it, if one did
 };
 
 // Calls come one at a time, from worker threads, in order: on_deltas…, then on_end or on_error.
