@@ -26,8 +26,7 @@ MILLRACE_INLINE void plain_step(const __m256* w, const PlainRows& rows, int k,
 
 // out[r * N + t] = the eight sums of row r and tile t.
 template <DType kKind, int R, int N>
-MILLRACE_UNCHECKED void plain_tiles(const uint8_t* tile, size_t bytes_a_tile, int k, PlainRows rows,
-                                    __m256* out) {
+void plain_tiles(const uint8_t* tile, size_t bytes_a_tile, int k, PlainRows rows, __m256* out) {
   __m256 sum[R][N];
 #pragma GCC unroll 4
   for (int r = 0; r < R; ++r) {
@@ -73,11 +72,11 @@ using PlainTiles = void (*)(const uint8_t* tile, size_t bytes_a_tile, int k, Pla
 
 template <DType kKind>
 MILLRACE_INLINE PlainTiles plain_for_rows(int rows, int tiles) {
-  constexpr PlainTiles kOne[] = {plain_tiles<kKind, 1, 1>, plain_tiles<kKind, 2, 1>,
-                                 plain_tiles<kKind, 3, 1>, plain_tiles<kKind, 4, 1>};
-  constexpr PlainTiles kTwo[] = {plain_tiles<kKind, 1, 2>, plain_tiles<kKind, 2, 2>,
-                                 plain_tiles<kKind, 3, 2>, plain_tiles<kKind, 4, 2>};
-  constexpr PlainTiles kFour[] = {plain_tiles<kKind, 1, 4>, plain_tiles<kKind, 2, 4>};
+  static constexpr PlainTiles kOne[] = {plain_tiles<kKind, 1, 1>, plain_tiles<kKind, 2, 1>,
+                                        plain_tiles<kKind, 3, 1>, plain_tiles<kKind, 4, 1>};
+  static constexpr PlainTiles kTwo[] = {plain_tiles<kKind, 1, 2>, plain_tiles<kKind, 2, 2>,
+                                        plain_tiles<kKind, 3, 2>, plain_tiles<kKind, 4, 2>};
+  static constexpr PlainTiles kFour[] = {plain_tiles<kKind, 1, 4>, plain_tiles<kKind, 2, 4>};
   if (tiles == 4) return kFour[rows - 1];
   return tiles == 2 ? kTwo[rows - 1] : kOne[rows - 1];
 }

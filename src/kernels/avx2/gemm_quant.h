@@ -106,8 +106,8 @@ MILLRACE_INLINE void exact_block(const uint8_t* scales, const uint8_t* quants, i
 
 // out[r] = the eight sums of row r.
 template <class F, bool kExact, int R>
-MILLRACE_UNCHECKED void quant_tile(const uint8_t* tile, size_t quants_at, int blocks,
-                                   const RowView* rows, __m256* out) {
+void quant_tile(const uint8_t* tile, size_t quants_at, int blocks, const RowView* rows,
+                __m256* out) {
   __m256 total[R];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) total[r] = _mm256_setzero_ps();
@@ -133,10 +133,10 @@ using QuantTile = void (*)(const uint8_t* tile, size_t quants_at, int blocks, co
 
 template <class F>
 MILLRACE_INLINE QuantTile tile_for_rows(bool exact, int rows) {
-  constexpr QuantTile kStandard[] = {quant_tile<F, false, 1>, quant_tile<F, false, 2>,
-                                     quant_tile<F, false, 3>, quant_tile<F, false, 4>};
-  constexpr QuantTile kExact[] = {quant_tile<F, true, 1>, quant_tile<F, true, 2>,
-                                  quant_tile<F, true, 3>, quant_tile<F, true, 4>};
+  static constexpr QuantTile kStandard[] = {quant_tile<F, false, 1>, quant_tile<F, false, 2>,
+                                            quant_tile<F, false, 3>, quant_tile<F, false, 4>};
+  static constexpr QuantTile kExact[] = {quant_tile<F, true, 1>, quant_tile<F, true, 2>,
+                                         quant_tile<F, true, 3>, quant_tile<F, true, 4>};
   if (rows == 8) return quant_tile<F, false, 8>;
   return exact ? kExact[rows - 1] : kStandard[rows - 1];
 }
