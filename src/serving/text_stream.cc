@@ -112,6 +112,7 @@ void TextStream::deliver() {
   }
   if (failure_) {
     metrics_.error.add(num_open_);
+    permit_ = {};
     sink_->on_error(*failure_);
     return end();
   }
@@ -123,6 +124,7 @@ void TextStream::deliver() {
     sink_->on_idle();
   }
   if (num_open_ == 0) {
+    permit_ = {};  // before the client can know: its next request finds the place free
     sink_->on_end(usage_);
     return end();
   }
