@@ -97,6 +97,7 @@ std::vector<Case> all_cases() {
     cases.push_back({model, false});
     cases.push_back({model, true});
   }
+  cases.push_back({"qwen2_blocks", true});  // every block format, and mixed ones in one product
   // llama.cpp's gpt2 knows tanh gelu only.
   std::erase_if(cases,
                 [](const Case& c) { return std::string_view(c.model) == "gpt2_odd" && c.gguf; });
