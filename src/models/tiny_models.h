@@ -38,6 +38,7 @@ struct TinyModel {
   std::vector<std::int32_t> prompt;
   std::vector<GoldenRow> rows;
   std::vector<std::int32_t> greedy;
+  double bf16_error = 0;  // of transformers' bf16 run against its float32 run, on these rows
 };
 
 inline float rounded_to_bf16(float x) {
@@ -127,6 +128,7 @@ inline TinyModel make_tiny_model(const std::string& golden_name) {
   model.prompt = golden_ids(golden, "prompt");
   model.rows = golden_rows(golden);
   model.greedy = golden_ids(golden, "greedy");
+  model.bf16_error = golden.at("bf16_error").to_number<double>();
   return model;
 }
 

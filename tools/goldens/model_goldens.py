@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Golden log-probabilities and greedy tokens from Hugging Face transformers, on CPU in float32.
 
-    python tools/goldens/model_goldens.py [--only NAME] [--smollm2 FILE.gguf]
+    python tools/goldens/model_goldens.py [--only NAME] [--smollm2 FILE.gguf [--texts FOLDER]]
 
 writes tests/goldens/models/*.json. The tiny models have no files: their weights come from a hash of
 tensor name and index that src/models/tiny_models.h computes alike. Needs torch, transformers, gguf.
@@ -117,6 +117,19 @@ def greedy(model, prompt, count):
     return tokens, min(margins)
 
 
+def bf16_error(model, tokens, rows):
+    """How far transformers' own bf16 run is from its float32 run: what 16 bits cost this model."""
+    narrow = copy.deepcopy(model).bfloat16()
+    worst = 0.0
+    with torch.no_grad():
+        logits = narrow(torch.tensor([tokens])).logits[0]
+    for row in rows:
+        log_probs = torch.log_softmax(logits[row["position"]].double(), -1)
+        for token, expected in zip(row["ids"], row["log_probs"]):
+            worst = max(worst, abs(log_probs[token].item() - expected))
+    return worst
+
+
 def versions():
     return dict(transformers=transformers.__version__, torch=torch.__version__)
 
@@ -162,10 +175,10 @@ def tiny_golden(name, settings):
             break
     else:
         raise SystemExit(f"{name}: every attempt runs into a near tie")
+    rows = log_prob_rows(model, prompt, [0, 1, 17, 38, 39], [0, 1, 7, vocab - 1])
     write(name, dict(name=name, made_by=versions(), config=settings, salt=salt, tensors=tensors,
-                     prompt=prompt,
-                     rows=log_prob_rows(model, prompt, [0, 1, 17, 38, 39], [0, 1, 7, vocab - 1]),
-                     greedy=tokens, greedy_margin=round(margin, 5)))
+                     prompt=prompt, rows=rows, greedy=tokens, greedy_margin=round(margin, 5),
+                     bf16_error=round(bf16_error(model, prompt, rows), 5)))
 
 
 SMOLLM2_PROMPTS = [
@@ -204,10 +217,29 @@ def smollm2_golden(path):
                                prompts=prompts))
 
 
+# (file of the shared text folder, first byte): real prose in the model's language and outside it.
+KL_TEXTS = [("tinyshakespeare/input.txt", 200_000), ("books_multilingual/botchan.txt", 50_000),
+            ("books_multilingual/the-verdict.txt", 4_000),
+            ("load_test_prompts/vllm_sonnet.txt", 2_000)]
+
+
+def kl_text_ids(path, texts):
+    """Token ids of pieces of real text, for the comparison of precisions."""
+    folder, file = os.path.split(os.path.abspath(path))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, gguf_file=file)
+    pieces = []
+    for name, first in KL_TEXTS:
+        text = (pathlib.Path(texts) / name).read_bytes()[first:first + 6000].decode(errors="ignore")
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"][:512]
+        pieces.append(dict(name=name, ids=ids))
+    write("smollm2_texts", dict(made_by=versions(), pieces=pieces))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", help="one variant")
     parser.add_argument("--smollm2", help="the GGUF file; its goldens are left alone without it")
+    parser.add_argument("--texts", help="the shared text folder, for smollm2_texts.json")
     args = parser.parse_args()
     torch.set_num_threads(2)
     for name, settings in VARIANTS.items():
@@ -215,6 +247,8 @@ def main():
             tiny_golden(name, settings)
     if args.smollm2:
         smollm2_golden(args.smollm2)
+        if args.texts:
+            kl_text_ids(args.smollm2, args.texts)
 
 
 if __name__ == "__main__":

@@ -61,23 +61,21 @@ DM scale_at(const Format& format, const uint8_t* scales, int lane, int k) {
   return {0, 0};
 }
 
-uint32_t word_at(const uint8_t* words, int index) {
-  uint16_t word;
-  memcpy(&word, words + 2 * static_cast<size_t>(index), sizeof word);
-  return word;
-}
-
 // Element k of a row, before its offset.
 int quant_at(Quants quants, const uint8_t* first_block, int lane, int k) {
   const uint8_t* block = first_block + static_cast<size_t>(k / kBlock) * block_bytes(quants);
-  const int in_block = k % kBlock, step = in_block / 2, word = 2 * lane + in_block % 2;
-  if (quants == Quants::eight) return static_cast<int8_t>(block[16 * step + word]);
-  uint32_t value = word_at(block, 16 * (step / 4) + word) >> (step % 4 * 4) & 0xf;
-  if (quants == Quants::five) value |= (word_at(block + 128, word) >> step & 1) << 4;
-  if (quants == Quants::six) {
-    value |= (word_at(block + 128, 16 * (step / 8) + word) >> (step % 8 * 2) & 3) << 4;
+  const int e = k % kBlock;
+  if (quants == Quants::eight) {
+    const int step = e / 4 * 2 + e % 2, w = e % 4 / 2;
+    return static_cast<int8_t>(block[16 * step + 2 * lane + w]);
   }
-  return static_cast<int>(value);
+  const int byte = 4 * lane + e % 4;
+  int value = block[32 * (e / 8) + byte] >> (e / 4 % 2 * 4) & 0xf;
+  if (quants == Quants::five) value |= (block[128 + byte] >> (e / 4) & 1) << 4;
+  if (quants == Quants::six) {
+    value |= (block[128 + 32 * (e / 16) + byte] >> (e / 4 % 4 * 2) & 3) << 4;
+  }
+  return value;
 }
 
 void quant_row(DType kind, const uint8_t* tile, int lane, int k, float* out) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/avx2/rows16.h"
+#include "kernels/avx2/unpack.h"
 
 namespace millrace::kernels::avx2 {
 namespace {
@@ -12,73 +13,6 @@ namespace {
 // every product.
 MILLRACE_INLINE void settle(__m256i& sum) {
   asm("" : "+x"(sum));
-}
-
-// Bits `from`.. of each 16-bit word moved to bit 4.
-template <int kFrom>
-MILLRACE_INLINE __m256i move_to_bit4(__m256i words) {
-  if constexpr (kFrom < 4) return _mm256_slli_epi16(words, 4 - kFrom);
-  return _mm256_srli_epi16(words, kFrom - 4);
-}
-
-// each(step, w) for steps [kFirst, kFirst + kSteps) of a block: w holds elements 2·step and
-// 2·step + 1 of eight rows as 16-bit pairs.
-template <Quants kQuants, int kStep, class Each>
-MILLRACE_INLINE void visit_step(const uint8_t* block, const Each& each) {
-  if constexpr (kQuants == Quants::eight) {
-    each(kStep, _mm256_cvtepi8_epi16(load128(block + 16 * kStep)));
-    return;
-  }
-  constexpr int kNibble = kStep % 4;
-  __m256i w = load256(block + 32 * (kStep / 4));  // g++ loads it once for its four steps
-  if constexpr (kNibble > 0) w = _mm256_srli_epi16(w, 4 * kNibble);
-  if constexpr (kNibble < 3) w = _mm256_and_si256(w, _mm256_set1_epi16(0xf));
-  if constexpr (kQuants == Quants::five) {
-    const __m256i high = move_to_bit4<kStep>(load256(block + 128));
-    w = _mm256_or_si256(w, _mm256_and_si256(high, _mm256_set1_epi16(0x10)));
-  }
-  if constexpr (kQuants == Quants::six) {
-    const __m256i high = move_to_bit4<kStep % 8 * 2>(load256(block + 128 + 32 * (kStep / 8)));
-    w = _mm256_or_si256(w, _mm256_and_si256(high, _mm256_set1_epi16(0x30)));
-  }
-  each(kStep, w);
-}
-
-template <Quants kQuants, int kFirst, int kSteps, class Each>
-MILLRACE_INLINE void visit(const uint8_t* block, const Each& each) {
-  if constexpr (kSteps > 0) {
-    visit_step<kQuants, kFirst>(block, each);
-    visit<kQuants, kFirst + 1, kSteps - 1>(block, each);
-  }
-}
-
-// d and m of the eight rows: weight = d · q + m (m only where kHasMin).
-struct ScalePair {
-  __m256 d, m;
-};
-
-template <Scales kScales>
-MILLRACE_INLINE ScalePair scales_of(const uint8_t* scales, int block, int unit) {
-  const auto b = static_cast<size_t>(block);
-  ScalePair pair = {_mm256_set1_ps(1.0f), _mm256_setzero_ps()};
-  if constexpr (kScales == Scales::d) pair.d = load_f16(scales + 16 * b);
-  if constexpr (kScales == Scales::d_m) {
-    pair.d = load_f16(scales + 32 * b);
-    pair.m = load_f16(scales + 32 * b + 16);
-  }
-  if constexpr (kScales == Scales::k) {
-    const uint8_t* super = scales + 160 * (b / 8);
-    const uint8_t* sub = super + 32 + 16 * (b % 8);
-    pair.d = _mm256_mul_ps(load_f16(super), load_u8(sub));
-    pair.m =
-        _mm256_sub_ps(_mm256_setzero_ps(), _mm256_mul_ps(load_f16(super + 16), load_u8(sub + 8)));
-  }
-  if constexpr (kScales == Scales::q6) {
-    const uint8_t* super = scales + 144 * (b / 8);
-    pair.d = _mm256_mul_ps(load_f16(super),
-                           load_i8(super + 16 + 8 * (2 * (b % 8) + static_cast<size_t>(unit))));
-  }
-  return pair;
 }
 
 template <DType kKind>
@@ -105,11 +39,11 @@ MILLRACE_INLINE void standard_block(const uint8_t* scales, const uint8_t* quants
   constexpr int kSteps = 16 / F::kUnits;
   const auto unit = [&]<int kUnit>() __attribute__((always_inline)) {
     __m256i sum[R];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) sum[r] = _mm256_setzero_si256();
     visit<F::kQuants, kUnit * kSteps, kSteps>(
         quants, [&](int step, __m256i w) __attribute__((always_inline)) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
           for (int r = 0; r < R; ++r) {
             const __m256i x = broadcast32(rows[r].values + 64 * static_cast<size_t>(b) +
                                           4 * static_cast<size_t>(step));
@@ -118,7 +52,7 @@ MILLRACE_INLINE void standard_block(const uint8_t* scales, const uint8_t* quants
           }
         });
     const ScalePair scale = scales_of<F::kScales>(scales, b, kUnit);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       if constexpr (F::kOffset != 0) {
         sum[r] = _mm256_sub_epi32(sum[r],
@@ -143,14 +77,14 @@ MILLRACE_INLINE void exact_block(const uint8_t* scales, const uint8_t* quants, i
   constexpr int kSteps = 16 / F::kUnits;
   const auto unit = [&]<int kUnit>() __attribute__((always_inline)) {
     __m256 sum[R];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) sum[r] = _mm256_setzero_ps();
     visit<F::kQuants, kUnit * kSteps, kSteps>(
         quants, [&](int step, __m256i words) __attribute__((always_inline)) {
           const __m256i w = _mm256_sub_epi16(words, _mm256_set1_epi16(F::kOffset));
           const __m256 first = _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(w, 16), 16));
           const __m256 second = _mm256_cvtepi32_ps(_mm256_srai_epi32(w, 16));
-#pragma GCC unroll 4
+#pragma GCC unroll 8
           for (int r = 0; r < R; ++r) {
             const auto* x = reinterpret_cast<const float*>(rows[r].values) + 32 * b + 2 * step;
             sum[r] = _mm256_fmadd_ps(first, _mm256_broadcast_ss(x), sum[r]);
@@ -158,7 +92,7 @@ MILLRACE_INLINE void exact_block(const uint8_t* scales, const uint8_t* quants, i
           }
         });
     const ScalePair scale = scales_of<F::kScales>(scales, b, kUnit);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       total[r] = _mm256_fmadd_ps(sum[r], scale.d, total[r]);
       if constexpr (F::kHasMin) {
@@ -175,7 +109,7 @@ template <class F, bool kExact, int R>
 void quant_tile(const uint8_t* tile, size_t quants_at, int blocks, const RowView* rows,
                 __m256* out) {
   __m256 total[R];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r) total[r] = _mm256_setzero_ps();
   const uint8_t* quants = tile + quants_at;
   for (int b = 0; b < blocks; ++b, quants += block_bytes(F::kQuants)) {
@@ -185,7 +119,7 @@ void quant_tile(const uint8_t* tile, size_t quants_at, int blocks, const RowView
       standard_block<F, R>(tile, quants, b, rows, total);
     }
   }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
     if constexpr (F::kScales == Scales::row) {
       total[r] = _mm256_mul_ps(total[r], _mm256_loadu_ps(reinterpret_cast<const float*>(tile)));
@@ -203,10 +137,11 @@ MILLRACE_INLINE QuantTile tile_for_rows(bool exact, int rows) {
                                      quant_tile<F, false, 3>, quant_tile<F, false, 4>};
   constexpr QuantTile kExact[] = {quant_tile<F, true, 1>, quant_tile<F, true, 2>,
                                   quant_tile<F, true, 3>, quant_tile<F, true, 4>};
+  if (rows == 8) return exact ? quant_tile<F, true, 8> : quant_tile<F, false, 8>;
   return exact ? kExact[rows - 1] : kStandard[rows - 1];
 }
 
-// The product of `rows` (1..4) rows of x with a tile of this kind.
+// The product of `rows` (1 to 4, or 8) rows of x with a tile of this kind.
 inline QuantTile quant_tile_for(DType kind, bool exact, int rows) {
   switch (kind) {
     case DType::q4_0:

@@ -1,18 +1,24 @@
-// Packed weights. Eight rows make a tile, one row a 32-bit lane, so a dot product needs no sum
-// across lanes. A tile of a quantised weight is its scales, then its quants, each from a 64-byte
-// boundary; blocks are 32 elements of k. k is padded with zeros to whole blocks and n to whole
-// tiles.
+// clang-format off
+// Packed weights. Eight rows make a tile, one row a 32-bit lane, so a dot product needs no sum across
+// lanes. A tile of a quantised weight is its scales, then (from a 64-byte boundary) its quants in
+// blocks of 32 elements. k is padded with zeros to whole blocks and n to whole tiles.
 //
-//   quants, nibbles: a block is 128 bytes; 16-bit word w of row r in the v-th 32 bytes holds
-//   elements
-//                    8v + w, 8v + 2 + w, 8v + 4 + w, 8v + 6 + w (w = 0, 1), lowest nibble first
-//   quants, eight:   a block is 256 bytes; element 2s + w of row r is byte 16s + 2r + w
-//   scales d         per block: 8 × f16
-//   scales d_m       per block: 8 × f16 d, 8 × f16 m
-//   scales k         per 256: 8 × f16 d, 8 × f16 dmin, then for each of 8 blocks 8 × u8 scale, 8 ×
-//   u8 min scales q6        per 256: 8 × f16 d, then for each of 16 half blocks 8 × i8 scale scales
-//   row       8 × f32 f32: element k of row r at float 8k + r · f16 alike · bf16: pairs, 8 × (k, k
-//   + 1)
+//   steps         a multiply-add takes two elements of each row: step s (of 16 in a block) takes
+//                 elements 4u + p and 4u + 2 + p, where u = s / 2 and p = s % 2; x is kept so too
+//   quants four   128 bytes a block; byte j of row r in the v-th 32 bytes holds element 8v + j in its
+//                 low nibble and 8v + 4 + j in its high one
+//   quants five   then 32 bytes of fifth bits: bit c of byte j of row r belongs to element 4c + j
+//   quants six    or 64 bytes of upper pairs: pair t of byte j of row r in the u-th 32 bytes belongs
+//                 to element 16u + 4t + j
+//   quants eight  256 bytes a block; byte 16s + 2r + w is the w-th element of step s
+//   scales d      a block: 8 × f16
+//   scales d_m    a block: 8 × f16 d, 8 × f16 m
+//   scales k      per 256: 8 × f16 d, 8 × f16 dmin, then for each of 8 blocks 8 × u8 scale, 8 × u8 min
+//   scales q6     per 256: 8 × f16 d, then for each of 16 half blocks 8 × i8 scale
+//   scales row    8 × f32
+//   f32, f16      element k of row r at index 8k + r
+//   bf16          pairs: element k of row r at index 16 (k / 2) + 2r + k % 2
+// clang-format on
 #pragma once
 
 #include "kernels/avx2/simd.h"
@@ -57,6 +63,11 @@ MILLRACE_INLINE constexpr Format format_of(DType kind) {
     default:
       return {true, Quants::eight, Scales::row, 0};
   }
+}
+
+// The w-th element of a step.
+MILLRACE_INLINE constexpr int element_of(int step, int w) {
+  return step / 2 * 4 + step % 2 + 2 * w;
 }
 
 MILLRACE_INLINE constexpr size_t block_bytes(Quants quants) {

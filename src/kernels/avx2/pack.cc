@@ -80,18 +80,16 @@ void decode(DType kind, const uint8_t* row, int k, int b, uint8_t* out) {
 
 using BlockQuants = uint8_t[kTileRows][kBlock];
 
-// Word w of a row gathers bits [kBit, kBit + kBits) of elements first + 2i + w, i in [0, kCount).
+// Byte j of a row gathers bits [kBit, kBit + kBits) of elements first + 4i + j, i in [0, kCount).
 template <int kBit, int kBits, int kCount>
-void weave_words(const BlockQuants& q, int first, uint8_t* to) {
+void weave_bytes(const BlockQuants& q, int first, uint8_t* to) {
   for (int row = 0; row < kTileRows; ++row) {
-    for (int w = 0; w < 2; ++w) {
-      uint32_t word = 0;
+    for (int j = 0; j < 4; ++j) {
+      int byte = 0;
       for (int i = 0; i < kCount; ++i) {
-        const uint32_t bits = q[row][first + 2 * i + w] >> kBit & ((1u << kBits) - 1);
-        word |= bits << (kBits * i);
+        byte |= (q[row][first + 4 * i + j] >> kBit & ((1 << kBits) - 1)) << (kBits * i);
       }
-      const auto half = static_cast<uint16_t>(word);
-      memcpy(to + 4 * row + 2 * w, &half, sizeof half);
+      to[4 * row + j] = static_cast<uint8_t>(byte);
     }
   }
 }
@@ -99,15 +97,16 @@ void weave_words(const BlockQuants& q, int first, uint8_t* to) {
 void weave(Quants quants, const BlockQuants& q, uint8_t* to) {
   if (quants == Quants::eight) {
     for (int step = 0; step < kBlock / 2; ++step) {
-      for (int row = 0; row < kTileRows; ++row)
-        memcpy(to + 16 * step + 2 * row, q[row] + 2 * step, 2);
+      for (int row = 0; row < kTileRows; ++row) {
+        for (int w = 0; w < 2; ++w) to[16 * step + 2 * row + w] = q[row][element_of(step, w)];
+      }
     }
     return;
   }
-  for (int v = 0; v < 4; ++v) weave_words<0, 4, 4>(q, 8 * v, to + 32 * v);
-  if (quants == Quants::five) weave_words<4, 1, 16>(q, 0, to + 128);
+  for (int v = 0; v < 4; ++v) weave_bytes<0, 4, 2>(q, 8 * v, to + 32 * v);
+  if (quants == Quants::five) weave_bytes<4, 1, 8>(q, 0, to + 128);
   if (quants == Quants::six) {
-    for (int u = 0; u < 2; ++u) weave_words<4, 2, 8>(q, 16 * u, to + 128 + 32 * u);
+    for (int u = 0; u < 2; ++u) weave_bytes<4, 2, 4>(q, 16 * u, to + 128 + 32 * u);
   }
 }
 
