@@ -23,7 +23,7 @@ struct SimCost {
 
 struct SimConfig {
   SimCost cost;
-  std::vector<TokenId> alphabet;  // what is generated; empty: any token but end of sequence
+  std::vector<TokenId> alphabet = {};  // what is generated; empty: any token but end of sequence
   double mean_output_tokens = 0;  // > 0: sequences end by themselves, geometrically distributed
   // A prompt with one of these makes its own sequence, or the whole step, fail.
   TokenId poison_token = -1;

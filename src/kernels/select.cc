@@ -56,6 +56,7 @@ Machine probe() {
   constexpr int kAvx2 = 5;                                    // leaf 7 ebx
   constexpr int kF = 16, kDq = 17, kBw = 30, kVl = 31;        // leaf 7 ebx
   constexpr int kVnni = 11;                                   // leaf 7 ecx
+  constexpr int kFp16 = 23;                                   // leaf 7 edx
   constexpr int kAmxBf16 = 22, kAmxTile = 24, kAmxInt8 = 25;  // leaf 7 edx
   constexpr int kBf16 = 5;                                    // leaf 7.1 eax
   Machine machine;
@@ -68,7 +69,7 @@ Machine probe() {
   machine.avx512 = machine.avx2 && has(saved, {5, 6, 7}) && has(seven.ebx, {kF, kDq, kBw, kVl}) &&
                    has(seven.ecx, {kVnni});
   machine.amx = machine.avx512 && has(saved, {17, 18}) && has(seven_one.eax, {kBf16}) &&
-                has(seven.edx, {kAmxBf16, kAmxTile, kAmxInt8}) && ask_for_tiles();
+                has(seven.edx, {kFp16, kAmxBf16, kAmxTile, kAmxInt8}) && ask_for_tiles();
   return machine;
 }
 

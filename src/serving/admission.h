@@ -1,5 +1,5 @@
-// Admission: the first door. Counts requests in flight for the whole server and for each tenant, and
-// refuses what is over; engines keep their own queues behind it. Thread-safe.
+// Admission: the first door. Counts requests in flight for the whole server and for each tenant,
+// and refuses what is over; engines keep their own queues behind it. Thread-safe.
 #pragma once
 
 #include <chrono>

@@ -25,7 +25,8 @@ inline constexpr int kFakeVocab = 259;
 
 inline std::string utf8_of(int code_point) {
   if (code_point < 0x80) return {static_cast<char>(code_point)};
-  return {static_cast<char>(0xC0 | (code_point >> 6)), static_cast<char>(0x80 | (code_point & 0x3F))};
+  return {static_cast<char>(0xC0 | (code_point >> 6)),
+          static_cast<char>(0x80 | (code_point & 0x3F))};
 }
 
 // GPT-2's printable stand-in for each byte.
@@ -33,7 +34,8 @@ inline std::vector<std::string> byte_tokens() {
   std::vector<std::string> tokens;
   int next = 256;
   for (int byte = 0; byte < 256; ++byte) {
-    const bool printable = (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
+    const bool printable =
+        (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
     tokens.push_back(utf8_of(printable ? byte : next++));
   }
   return tokens;
@@ -61,8 +63,8 @@ class FakeGenerator final : public Generator {
  public:
   std::string reply = "Hello";
   bool automatic = true;
-  std::optional<Error> refusal{};   // of every submit
-  int refuse_after = 1 << 30;       // submits accepted before that
+  std::optional<Error> refusal{};  // of every submit
+  int refuse_after = 1 << 30;      // submits accepted before that
   GeneratorStats next_stats{.num_blocks = 1000, .num_free_blocks = 1000};
 
   Status submit(GenerateRequest request, std::shared_ptr<TokenChannel> channel) override {
@@ -91,9 +93,12 @@ class FakeGenerator final : public Generator {
   }
 
   static TokenEvent event(TokenId token, const GenerateRequest& request) {
-    TokenEvent made{.token = token, .logprob = -0.5f};
+    TokenEvent made;
+    made.token = token;
+    made.logprob = -0.5f;
     for (int i = 0; i < request.sampling.num_logprobs; ++i) {
-      made.top_logprobs.push_back({.token = (token + i) % 256, .logprob = -0.5f - float(i), .rank = i});
+      made.top_logprobs.push_back(
+          {.token = (token + i) % 256, .logprob = -0.5f - float(i), .rank = i});
     }
     made.usage.num_prompt_tokens = static_cast<int>(request.prompt.size());
     made.usage.num_cached_tokens = 3;

@@ -49,7 +49,8 @@ TEST(MemoryBudget, IsAMetric) {
   ASSERT_TRUE(budget.set("m", {.weight_bytes = 300, .kv_cache_bytes = 70}));
   const std::string text = metrics.expose();
   EXPECT_NE(text.find("millrace_memory_limit_bytes 1000"), std::string::npos) << text;
-  EXPECT_NE(text.find(R"(millrace_memory_bytes{kind="kv_cache",model_name="m"} 70)"), std::string::npos)
+  EXPECT_NE(text.find(R"(millrace_memory_bytes{kind="kv_cache",model_name="m"} 70)"),
+            std::string::npos)
       << text;
 }
 

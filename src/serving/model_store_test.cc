@@ -79,7 +79,8 @@ TEST_F(StoreTest, OneFailureLeavesTheOthers) {
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().kind, ErrorKind::unavailable);
   EXPECT_EQ(failed.error().code, "model_failed");
-  EXPECT_EQ(failed.error().message.find("tensor"), std::string::npos) << "reasons are for operators";
+  EXPECT_EQ(failed.error().message.find("tensor"), std::string::npos)
+      << "reasons are for operators";
   EXPECT_EQ(store->list()[0].error.message, "tensor 'x' is missing");
 }
 
@@ -162,7 +163,8 @@ TEST_F(StoreTest, ManyLoadsAndUnloadsLeaveNothing) {
 }
 
 TEST_F(StoreTest, AnEmptyFolderIsAnError) {
-  ModelStore store({.path = folder.path(), .defaults = {}, .memory = {.total_bytes = 1}}, {&backend}, metrics);
+  ModelStore store({.path = folder.path(), .defaults = {}, .memory = {.total_bytes = 1}},
+                   {&backend}, metrics);
   const auto opened = store.open();
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().kind, ErrorKind::not_found);
@@ -175,7 +177,8 @@ TEST_F(StoreTest, BlocksAreAMetric) {
   backend.last->fake().next_stats = {.num_blocks = 9, .num_free_blocks = 4, .num_cached_blocks = 5};
   store->refresh_metrics();
   const std::string text = metrics.expose();
-  EXPECT_NE(text.find(R"(millrace_kv_blocks{model_name="m",state="free"} 4)"), std::string::npos) << text;
+  EXPECT_NE(text.find(R"(millrace_kv_blocks{model_name="m",state="free"} 4)"), std::string::npos)
+      << text;
   EXPECT_NE(text.find(R"(millrace_model_ready{model_name="m"} 1)"), std::string::npos) << text;
 }
 

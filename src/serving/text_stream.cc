@@ -20,8 +20,8 @@ struct TextStream::Choice {
   std::atomic<bool> signalled = true;  // there may be something to pop
   text::Detokenizer detokenizer;
   text::StopMatcher stops;
-  std::string echo;          // not delivered yet
-  bool is_first = false;     // of its prompt: its cached tokens are the prompt's
+  std::string echo;       // not delivered yet
+  bool is_first = false;  // of its prompt: its cached tokens are the prompt's
   int num_tokens = 0;
   bool done = false;
 };
@@ -35,7 +35,9 @@ TextStream::TextStream(TextOptions options, Admission::Permit permit, WorkerPool
       tokenizer_(options_.model->text()->tokenizer()),
       last_activity_(Clock::now()) {}
 
-TextStream::~TextStream() { close_channels(); }
+TextStream::~TextStream() {
+  close_channels();
+}
 
 void TextStream::add_choices(Prompt prompt, std::vector<std::shared_ptr<TokenChannel>> channels) {
   bool is_first = true;
@@ -63,6 +65,16 @@ void TextStream::close_channels() {
 
 void TextStream::cancel() {
   cancelled_ = true;
+  close_channels();
+  wake();
+}
+
+void TextStream::fail(Error error) {
+  {
+    std::lock_guard lock(failing_mutex_);
+    failing_with_ = std::move(error);
+  }
+  failing_ = true;
   close_channels();
   wake();
 }
@@ -108,8 +120,13 @@ void TextStream::deliver() {
     if (!choice->done && choice->signalled.exchange(false)) drain(*choice);
     if (failure_) break;
   }
+  if (failing_ && num_open_ > 0) {
+    std::lock_guard lock(failing_mutex_);
+    failure_ = failing_with_;
+  }
   if (failure_) {
     metrics_.error.add(num_open_);
+    permit_ = {};
     sink_->on_error(*failure_);
     return end();
   }
@@ -121,6 +138,7 @@ void TextStream::deliver() {
     sink_->on_idle();
   }
   if (num_open_ == 0) {
+    permit_ = {};  // before the client can know: its next request finds the place free
     sink_->on_end(usage_);
     return end();
   }

@@ -76,11 +76,12 @@ MILLRACE_INLINE PlainTiles plain_for_rows(int rows, int tiles) {
                                  plain_tiles<kKind, 3, 1>, plain_tiles<kKind, 4, 1>};
   constexpr PlainTiles kTwo[] = {plain_tiles<kKind, 1, 2>, plain_tiles<kKind, 2, 2>,
                                  plain_tiles<kKind, 3, 2>, plain_tiles<kKind, 4, 2>};
-  if (tiles == 4) return plain_tiles<kKind, 1, 4>;
+  constexpr PlainTiles kFour[] = {plain_tiles<kKind, 1, 4>, plain_tiles<kKind, 2, 4>};
+  if (tiles == 4) return kFour[rows - 1];
   return tiles == 2 ? kTwo[rows - 1] : kOne[rows - 1];
 }
 
-// rows 1..4; tiles 1 or 2, or 4 with one row.
+// rows 1..4; tiles 1 or 2, or 4 with at most two rows: enough sums to hide their latency.
 inline PlainTiles plain_tiles_for(DType kind, int rows, int tiles) {
   switch (kind) {
     case DType::f16:
