@@ -298,6 +298,7 @@ void Engine::Loop::accept_token(SeqId id, SampledToken& sampled) {
   event.prompt_logprobs = std::move(sampled.prompt_logprobs);
   event.usage = r.usage();
   if (event.finish != FinishReason::none) {
+    forecaster_.observe_finished(r.num_completion_tokens);
     deliver_last(detach(id, false), std::move(event));
     return;
   }

@@ -52,6 +52,7 @@ SeqId Scheduler::add(NewSequence added) {
 
   // A request without an SLO is due after our patience; those are never late enough to be demoted.
   s.keeps_latest_start = added.ttft_due == kNoTime;
+  s.ttft_budget = std::min(added.ttft_due - s.arrival, config_.patience_seconds);
   const double due =
       std::min({added.ttft_due, added.deadline, s.arrival + config_.patience_seconds});
   enqueue(id, due - cost_model_.predict(with_chunk({}, 0, s.num_prompt_tokens)));
@@ -173,8 +174,7 @@ void Scheduler::rejoin_resumed() {
 }
 
 // Who should start next. Earliest-due-first lets one late request make all after it late, so one
-// that can no longer make its TTFT SLO waits as if it had just come without one: behind those that
-// still can, but not for ever.
+// that can no longer make its TTFT SLO stands back, once, as if it had only just come.
 const WaitKey* Scheduler::front_of_queue() {
   for (;;) {
     const WaitKey* key = queue_.front(now_ + kUrgentHorizon);
@@ -182,14 +182,14 @@ const WaitKey* Scheduler::front_of_queue() {
     const SeqId id = key->sequence;
     if (at(id).keeps_latest_start) return key;
     at(id).keeps_latest_start = true;
-    enqueue(id, now_ + config_.patience_seconds);
+    enqueue(id, now_ + at(id).ttft_budget);
   }
 }
 
 // A request that outranks a running one does not wait for it.
 void Scheduler::make_way_for_priority() {
   for (int i = 0; i < kMaxOutranked; ++i) {
-    const WaitKey* key = front_of_queue();
+    const WaitKey* key = queue_.front(now_ + kUrgentHorizon);
     if (key == nullptr) return;
     const Sequence& s = sequence(key->sequence);
     const bool has_slot = num_running() < config_.max_num_seqs;

@@ -32,7 +32,7 @@ inline __m512 activate16(Epilogue epilogue, __m512 x) {
 // Rows [first_row, first_row + rows) of panel `panel` of part `part`. sums: [rows][16]; up: the
 // same of part 1 when gated.
 inline void finish_panel(const GemmArgs& args, int part, int panel, int first_row, int rows,
-                         const float* sums, const float* up) {
+                         const float* sums, const float* up, bool stream = false) {
   const GemmPart& to = args.parts[part];
   const int column = panel * kPanelRows;
   const __mmask16 mask = tail_mask(to.weight->n - column);
