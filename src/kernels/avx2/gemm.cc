@@ -24,16 +24,17 @@ bool needs_rows16(const GemmArgs& args) {
   return false;
 }
 
-// Rows of x for one tile kernel, of `left`. Plain kinds keep their sums in registers up to four.
-int rows_at_once(const PackedWeight& w, int left) {
-  return left >= kRows && !format_of(w.kind).plain ? kRows : smaller(4, left);
-}
-
 struct Job {
   const GemmArgs& args;
   const uint8_t* scratch;  // prepared rows
   RowStore store;
 };
+
+// Rows of x for one tile kernel, of `left`. f32 sums stay in registers up to four.
+int rows_at_once(const Job& job, const PackedWeight& w, int left) {
+  const bool eight = left >= kRows && !format_of(w.kind).plain && !job.store.exact;
+  return eight ? kRows : smaller(4, left);
+}
 
 // Sums of `rows` rows from `row` on with `tiles` tiles from `tile` on: sums[r * tiles + t].
 MILLRACE_INLINE void multiply(const Job& job, const PackedWeight& w, int tile, int tiles, int row,
@@ -71,7 +72,7 @@ void plain_range(const Job& job, const GemmPart& part, int begin, int end, int f
   __m256 sums[kRows * kMaxTiles];
   for (int tile = begin, tiles = 1; tile < end; tile += tiles) {
     for (int row = first_row, rows = 0; row < last_row; row += rows) {
-      rows = rows_at_once(*part.weight, last_row - row);
+      rows = rows_at_once(job, *part.weight, last_row - row);
       if (row == first_row) {  // the same number of tiles for all rows
         tiles = 1;
         if (several && end - tile >= 2) tiles = 2;
@@ -94,8 +95,8 @@ void gated_range(const Job& job, int begin, int end, int first_row, int last_row
   for (int tile = begin; tile < end; ++tile) {
     const int column = tile * kTileRows, count = gate.weight->n - column;
     for (int row = first_row, rows = 0; row < last_row; row += rows) {
-      rows = smaller(rows_at_once(*gate.weight, last_row - row),
-                     rows_at_once(*up.weight, last_row - row));
+      rows = smaller(rows_at_once(job, *gate.weight, last_row - row),
+                     rows_at_once(job, *up.weight, last_row - row));
       multiply(job, *gate.weight, tile, 1, row, rows, g);
       multiply(job, *up.weight, tile, 1, row, rows, u);
       for (int r = 0; r < rows; ++r) {

@@ -26,7 +26,8 @@ MILLRACE_INLINE void plain_step(const __m256* w, const PlainRows& rows, int k,
 
 // out[r * N + t] = the eight sums of row r and tile t.
 template <DType kKind, int R, int N>
-void plain_tiles(const uint8_t* tile, size_t bytes_a_tile, int k, PlainRows rows, __m256* out) {
+MILLRACE_UNCHECKED void plain_tiles(const uint8_t* tile, size_t bytes_a_tile, int k, PlainRows rows,
+                                    __m256* out) {
   __m256 sum[R][N];
 #pragma GCC unroll 4
   for (int r = 0; r < R; ++r) {

@@ -106,8 +106,8 @@ MILLRACE_INLINE void exact_block(const uint8_t* scales, const uint8_t* quants, i
 
 // out[r] = the eight sums of row r.
 template <class F, bool kExact, int R>
-void quant_tile(const uint8_t* tile, size_t quants_at, int blocks, const RowView* rows,
-                __m256* out) {
+MILLRACE_UNCHECKED void quant_tile(const uint8_t* tile, size_t quants_at, int blocks,
+                                   const RowView* rows, __m256* out) {
   __m256 total[R];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) total[r] = _mm256_setzero_ps();
@@ -137,11 +137,11 @@ MILLRACE_INLINE QuantTile tile_for_rows(bool exact, int rows) {
                                      quant_tile<F, false, 3>, quant_tile<F, false, 4>};
   constexpr QuantTile kExact[] = {quant_tile<F, true, 1>, quant_tile<F, true, 2>,
                                   quant_tile<F, true, 3>, quant_tile<F, true, 4>};
-  if (rows == 8) return exact ? quant_tile<F, true, 8> : quant_tile<F, false, 8>;
+  if (rows == 8) return quant_tile<F, false, 8>;
   return exact ? kExact[rows - 1] : kStandard[rows - 1];
 }
 
-// The product of `rows` (1 to 4, or 8) rows of x with a tile of this kind.
+// The product of `rows` (1 to 4; 8 in standard) rows of x with a tile of this kind.
 inline QuantTile quant_tile_for(DType kind, bool exact, int rows) {
   switch (kind) {
     case DType::q4_0:
