@@ -12,9 +12,11 @@ namespace {
 
 constexpr double kDecodeWeight = 2.0;    // of a generated token against a prompt token
 constexpr double kUrgentHorizon = 0.05;  // seconds before its latest start that one is urgent
-constexpr int kMaxOutranked = 4;         // preempted for higher priorities in one step
+constexpr int kMaxPutBack = 4;           // preempted in one step for those that should go first
 constexpr auto kAnyPriority = std::numeric_limits<std::int64_t>::min();
-constexpr double kFirst = -kNoTime;  // latest start of one that was preempted
+int is_running(Phase phase) {
+  return phase == Phase::prefill || phase == Phase::decode ? 1 : 0;
+}
 
 }  // namespace
 
@@ -86,7 +88,7 @@ void Scheduler::pause(SeqId id) {
 void Scheduler::resume(SeqId id) {
   const Phase phase = at(id).phase;
   if (phase == Phase::paused) enter(id, Phase::ready);
-  if (phase == Phase::parked) enqueue(id, kFirst);
+  if (phase == Phase::parked) enqueue(id, kPutBack);
 }
 
 std::vector<SeqId>* Scheduler::list_of(Phase phase) {
@@ -111,6 +113,7 @@ std::vector<SeqId>* Scheduler::list_of(Phase phase) {
 void Scheduler::enter(SeqId id, Phase phase) {
   Sequence& s = at(id);
   if (s.phase == Phase::waiting) queue_.erase(s.priority, s.wait_key);
+  tenants_.count_running(s.tenant, is_running(phase) - is_running(s.phase));
   if (std::vector<SeqId>* list = list_of(s.phase)) {  // order does not matter: fill the gap
     const SeqId last = list->back();
     (*list)[slot(s.list_index)] = last;
@@ -150,7 +153,7 @@ const StepPlan& Scheduler::schedule(double now) {
   num_prompt_logprob_rows_ = config_.max_prompt_logprob_rows;
   is_queue_blocked_ = false;
   rejoin_resumed();
-  make_way_for_priority();
+  make_way();
   reserve_decode_blocks();
   plan_decodes();
   plan_prefills();
@@ -186,18 +189,38 @@ const WaitKey* Scheduler::front_of_queue() {
   }
 }
 
-// A request that outranks a running one does not wait for it.
-void Scheduler::make_way_for_priority() {
-  for (int i = 0; i < kMaxOutranked; ++i) {
+// A request that outranks running ones does not wait for them, nor does a tenant below its share of
+// the seats for one above it (what that costs the other is little: its prefix stays in the cache).
+void Scheduler::make_way() {
+  for (int i = 0; i < kMaxPutBack; ++i) {
     const WaitKey* key = queue_.front(now_ + kUrgentHorizon);
     if (key == nullptr) return;
     const Sequence& s = sequence(key->sequence);
-    const bool has_slot = num_running() < config_.max_num_seqs;
-    if (has_slot && kv_.blocks_for(s.num_tokens()) <= pool().num_available()) return;
-    const SeqId victim = pick_victim(s.priority, has_slot);
+    const int num_seats = config_.max_num_seqs - num_running();
+    const bool has_seat = num_seats >= std::min(kMaxPutBack - i, queue_.num_first_in_line());
+    if (has_seat && kv_.blocks_for(s.num_tokens()) <= pool().num_available()) return;
+    SeqId victim = pick_victim(s.priority, has_seat);
+    if (victim < 0 && config_.enable_prefix_caching &&
+        num_seats < std::min(kMaxPutBack - i, queue_.num_first_in_line(s.tenant)))
+      victim = pick_unfair(s);
     if (victim < 0) return;
     preempt(victim);
   }
+}
+
+// The latest arrival of a tenant that holds more than its share of the seats, for one that holds
+// less.
+SeqId Scheduler::pick_unfair(const Sequence& waiting) const {
+  const int share = config_.max_num_seqs / std::max(tenants_.num_active(), 1);
+  if (tenants_.num_running(waiting.tenant) >= share) return -1;
+  SeqId victim = -1;
+  for (const SeqId id : decoding_) {
+    const Sequence& s = sequence(id);
+    if (tenants_.num_running(s.tenant) > share + 1 && s.priority >= waiting.priority &&
+        (victim < 0 || s.arrival > sequence(victim).arrival))
+      victim = id;
+  }
+  return victim;
 }
 
 void Scheduler::reserve_decode_blocks() {
@@ -268,7 +291,7 @@ void Scheduler::preempt(SeqId id) {
   if (s.phase == Phase::paused) {
     enter(id, Phase::parked);
   } else {
-    enqueue(id, kFirst);
+    enqueue(id, kPutBack);
   }
 }
 
