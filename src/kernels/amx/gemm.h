@@ -1,0 +1,15 @@
+// The ways this machine multiplies, chosen in gemm.cc. Each handles all of args in one call.
+#pragma once
+
+#include "kernels/kernels.h"
+
+namespace millrace::kernels::amx {
+
+// bf16 tiles: x and W are rounded to bf16, sums are f32. For many rows.
+std::size_t tiles_scratch(const ExecView& exec, const GemmArgs& args);
+void multiply_tiles(const ExecView& exec, const GemmArgs& args);
+
+std::size_t gemm_scratch(const ExecView& exec, const GemmArgs& args);
+void gemm(const ExecView& exec, const GemmArgs& args);
+
+}  // namespace millrace::kernels::amx
