@@ -228,10 +228,10 @@ TEST_F(NativeBackendTest, SmolLm2KnowsTheCapitalOfFrance) {
   const char* folder = std::getenv("MILLRACE_MODELS");
   ModelSpec spec;
   spec.name = "smollm2";
-  spec.path =
-      (folder ? std::filesystem::path(folder)
-              : std::filesystem::path(MILLRACE_SOURCE_DIR) / "models" / "smollm2-135m-instruct") /
-      "SmolLM2-135M-Instruct.Q4_1.gguf";
+  const std::filesystem::path models = folder
+                                           ? std::filesystem::path(folder)
+                                           : std::filesystem::path(MILLRACE_SOURCE_DIR) / "models";
+  spec.path = models / "smollm2-135m-instruct" / "SmolLM2-135M-Instruct.Q4_1.gguf";
   if (!backend_.recognises(spec)) GTEST_SKIP() << "no SmolLM2: set MILLRACE_MODELS to its folder";
   spec.max_num_seqs = 2;
   auto model = load(spec);
