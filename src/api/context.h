@@ -13,8 +13,8 @@ namespace millrace::api {
 
 struct ApiOptions {
   std::string version = "0.0.0";
-  int max_choices = 8;            // n
-  int default_max_tokens = 4096;  // of a chat answer, where the request is silent
+  int max_choices = 8;                      // n
+  int default_max_tokens = 4096;            // of a chat answer, where the request is silent
   std::chrono::seconds sync_deadline{300};  // of answers that are not streamed
 };
 

@@ -18,16 +18,26 @@ struct Answer {
 
 Answer answer_of(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::invalid_argument: return {400, "invalid_request_error"};
-    case ErrorKind::unauthenticated: return {401, "authentication_error"};
-    case ErrorKind::not_found: return {404, "invalid_request_error"};
-    case ErrorKind::conflict: return {409, "invalid_request_error"};
-    case ErrorKind::too_large: return {413, "invalid_request_error"};
-    case ErrorKind::rate_limited: return {429, "rate_limit_error"};
-    case ErrorKind::unavailable: return {503, "service_unavailable_error"};
-    case ErrorKind::deadline_exceeded: return {504, "timeout_error"};
-    case ErrorKind::cancelled: return {499, "request_cancelled"};
-    case ErrorKind::internal: break;
+    case ErrorKind::invalid_argument:
+      return {400, "invalid_request_error"};
+    case ErrorKind::unauthenticated:
+      return {401, "authentication_error"};
+    case ErrorKind::not_found:
+      return {404, "invalid_request_error"};
+    case ErrorKind::conflict:
+      return {409, "invalid_request_error"};
+    case ErrorKind::too_large:
+      return {413, "invalid_request_error"};
+    case ErrorKind::rate_limited:
+      return {429, "rate_limit_error"};
+    case ErrorKind::unavailable:
+      return {503, "service_unavailable_error"};
+    case ErrorKind::deadline_exceeded:
+      return {504, "timeout_error"};
+    case ErrorKind::cancelled:
+      return {499, "request_cancelled"};
+    case ErrorKind::internal:
+      break;
   }
   return {500, "server_error"};
 }
@@ -47,14 +57,22 @@ std::string body_of(std::string_view type, std::string_view message, std::string
 
 const char* code_of_status(int status) {
   switch (status) {
-    case 404: return "not_found";
-    case 405: return "method_not_allowed";
-    case 408: return "request_timeout";
-    case 413: return "body_too_large";
-    case 414: return "target_too_long";
-    case 415: return "unsupported_media_type";
-    case 431: return "headers_too_large";
-    default: return status >= 500 ? "" : "bad_request";
+    case 404:
+      return "not_found";
+    case 405:
+      return "method_not_allowed";
+    case 408:
+      return "request_timeout";
+    case 413:
+      return "body_too_large";
+    case 414:
+      return "target_too_long";
+    case 415:
+      return "unsupported_media_type";
+    case 431:
+      return "headers_too_large";
+    default:
+      return status >= 500 ? "" : "bad_request";
   }
 }
 

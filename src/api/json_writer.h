@@ -26,7 +26,7 @@ class JsonWriter {
   JsonWriter& key(std::string_view name);
   JsonWriter& string(std::string_view text);
   JsonWriter& integer(std::int64_t value);
-  JsonWriter& number(float value);   // not finite: null
+  JsonWriter& number(float value);  // not finite: null
   JsonWriter& number(double value);
   JsonWriter& boolean(bool value);
   JsonWriter& null();

@@ -12,7 +12,8 @@
 namespace millrace::api {
 namespace {
 
-using Handle = void (*)(const ApiContext&, const net::HttpRequest&, std::shared_ptr<net::Responder>);
+using Handle = void (*)(const ApiContext&, const net::HttpRequest&,
+                        std::shared_ptr<net::Responder>);
 
 struct Line {
   const char* method;
@@ -34,17 +35,17 @@ constexpr Line kPublic[] = {
 };
 
 constexpr Line kAdmin[] = {
-    {"GET", "/metrics", get_metrics},      {"GET", "/ping", get_live},
-    {"GET", "/health", get_ready},         {"GET", "/health/live", get_live},
-    {"GET", "/health/ready", get_ready},   {"GET", "/version", get_version},
+    {"GET", "/metrics", get_metrics},     {"GET", "/ping", get_live},
+    {"GET", "/health", get_ready},        {"GET", "/health/live", get_live},
+    {"GET", "/health/ready", get_ready},  {"GET", "/version", get_version},
     {"GET", "/models", get_model_states},
 };
 
 void add(net::Router& router, const Line& line, const ApiContext& context) {
   router.add({.method = line.method,
               .pattern = line.pattern,
-              .handler = [&context, handle = line.handle](
-                             net::HttpRequest http, std::shared_ptr<net::Responder> respond) {
+              .handler = [&context, handle = line.handle](net::HttpRequest http,
+                                                          std::shared_ptr<net::Responder> respond) {
                 handle(context, http, std::move(respond));
               }});
 }

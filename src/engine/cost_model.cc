@@ -7,8 +7,9 @@ namespace millrace::engine {
 
 namespace {
 
-constexpr double kForgetting = 0.998;
-constexpr double kInitialVariance = 100.0;
+// In units of the observation noise: how far a coefficient may drift a step, which sets the gain to
+// about sqrt(drift), and how unsure one can be at most.
+constexpr double kDrift = 1e-4;
 constexpr double kMaxVariance = 100.0;
 // Features are scaled to be about 1 in ordinary steps.
 constexpr double kTokenUnit = 1.0 / 64, kAttendedUnit = 1.0 / 16384, kSequenceUnit = 1.0 / 16;
@@ -27,7 +28,7 @@ StepLoad with_chunk(StepLoad load, std::int64_t start, int num_tokens) {
 }
 
 CostModel::CostModel() {
-  for (std::size_t i = 0; i < kSize; ++i) covariance_[i][i] = kInitialVariance;
+  for (std::size_t i = 0; i < kSize; ++i) covariance_[i][i] = kMaxVariance;
 }
 
 CostModel::Features CostModel::features(const StepLoad& load) {
@@ -58,7 +59,7 @@ void CostModel::observe(const StepLoad& load, double seconds) {
   }
 
   Features px{};
-  double denominator = kForgetting;
+  double denominator = 1.0;
   for (std::size_t i = 0; i < kSize; ++i) {
     for (std::size_t j = 0; j < kSize; ++j) px[i] += covariance_[i][j] * x[j];
     denominator += x[i] * px[i];
@@ -66,15 +67,10 @@ void CostModel::observe(const StepLoad& load, double seconds) {
   for (std::size_t i = 0; i < kSize; ++i)
     coefficients_[i] = std::max(0.0, coefficients_[i] + px[i] / denominator * error);
 
-  double trace = 0;
   for (std::size_t i = 0; i < kSize; ++i) {
     for (std::size_t j = 0; j < kSize; ++j) covariance_[i][j] -= px[i] * px[j] / denominator;
-    trace += covariance_[i][i];
+    covariance_[i][i] = std::min(covariance_[i][i] + kDrift, kMaxVariance);
   }
-  // Forgetting inflates directions that the steps do not excite: stop where they began.
-  if (trace / kForgetting > kMaxVariance * kSize) return;
-  for (auto& row : covariance_)
-    for (double& value : row) value /= kForgetting;
 }
 
 int CostModel::max_chunk(const StepLoad& load, std::int64_t start, double seconds,

@@ -1,8 +1,8 @@
 // CostModel: how long a step will take, learnt while serving.
 //   seconds = c0 + c1·new tokens + c2·attended tokens + c3·sequences,  c ≥ 0
-// Recursive least squares with forgetting (Haykin, Adaptive Filter Theory, ch. 10), its covariance
-// bounded so that hours of equal steps do not make it jump at the first different one. Pure: times
-// come in as numbers. Not thread-safe.
+// A Kalman filter whose coefficients drift slowly (Simon, Optimal State Estimation, ch. 5):
+// directions that the steps do not excite keep what is known of them, so that hours of equal steps
+// do not spoil the first different one. Pure: times come in as numbers. Not thread-safe.
 #pragma once
 
 #include <array>

@@ -23,7 +23,8 @@ class ModelRunner final : public StepRunner {
               const EngineConfig& config);
   ~ModelRunner() override;
 
-  void begin(SeqId sequence, const GenerateRequest& request) override;
+  void begin(SeqId sequence, std::span<const TokenId> prompt,
+             const SamplingParams& sampling) override;
   void end(SeqId sequence) override;
   Status launch(const StepPlan& plan) override;
   Status collect(StepOutput& output) override;

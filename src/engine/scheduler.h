@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -54,6 +55,7 @@ class Scheduler {
     return static_cast<int>(paused_.size() + ready_.size() + parked_.size());
   }
   int num_live() const { return num_live_; }
+  std::span<const SeqId> prefilling() const { return prefilling_; }
   // Prompt tokens that running sequences still have to compute.
   std::int64_t num_prefill_tokens_left() const;
   std::uint64_t num_preemptions() const { return num_preemptions_; }
@@ -72,7 +74,7 @@ class Scheduler {
 
   // schedule(), in this order
   void rejoin_resumed();
-  void make_way_for_priority();
+  void make_way();
   void reserve_decode_blocks();
   void plan_decodes();
   void plan_prefills();
@@ -94,6 +96,7 @@ class Scheduler {
   bool admit(SeqId id);
   bool reclaim_from_paused();
   SeqId pick_victim(std::int64_t outranked_by, bool paused_help) const;
+  SeqId pick_unfair(const Sequence& waiting) const;
   void preempt(SeqId id);
 
   const EngineConfig& config_;

@@ -97,8 +97,11 @@ bool Scheduler::still_blocked(SeqId id) {
 }
 
 bool Scheduler::too_many_partial(SeqId id) const {
-  return prefilling_.size() >= kMaxPartialPrefills &&
-         sequence(id).num_tokens() > config_.max_num_batched_tokens - plan_.load.num_new_tokens;
+  const Sequence& s = sequence(id);
+  const bool outranks =
+      !prefill_order_.empty() && s.priority < sequence(prefill_order_.back()).priority;
+  return prefilling_.size() >= kMaxPartialPrefills && !outranks &&
+         s.num_tokens() > config_.max_num_batched_tokens - plan_.load.num_new_tokens;
 }
 
 int Scheduler::chunk_for(const Sequence& s, double seconds, bool others_wait) const {

@@ -2,6 +2,7 @@
 // them at a known cost. Called by the engine's thread only.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "base/result.h"
@@ -26,9 +27,11 @@ struct StepOutput {
 class StepRunner {
  public:
   virtual ~StepRunner() = default;
-  // The sequence's slot is in use from begin to end; the request outlives both. Between them it may
-  // be preempted: its tokens then come again, from position 0 or a cached prefix.
-  virtual void begin(SeqId sequence, const GenerateRequest& request) = 0;
+  // The sequence's slot is in use from begin to end; `sampling` outlives both, `prompt` only this
+  // call. Between them it may be preempted: its tokens then come again, from position 0 or a cached
+  // prefix on.
+  virtual void begin(SeqId sequence, std::span<const TokenId> prompt,
+                     const SamplingParams& sampling) = 0;
   virtual void end(SeqId sequence) = 0;
 
   // Starts the step, then waits for it: two calls, so that a device's next step can be launched

@@ -1,11 +1,13 @@
 // gemm, gather_rows and packing of every runnable table × weight kinds × shapes × epilogues,
 // against sums in f64 over the exact weights.
+#include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
+#include "kernels/tables.h"
 #include "kernels/testing.h"
 
 namespace millrace::kernels {
@@ -230,12 +232,63 @@ TEST_P(Gemm, Shapes) {
       const Problem problem(kind, *std::ranges::max_element(grid.ms), grid.k, {grid.n}, false);
       for (const int m : grid.ms) {
         for (const Precision precision : kPrecisions) {
+          if (&table() == &reference_kernels() && precision != Precision::exact) continue;  // alike
           ASSERT_NO_FATAL_FAILURE(
               check_shape(table(), problem, m, precision, Epilogue::none, false));
         }
       }
     }
   }
+}
+
+// ---- seeded bugs: the checks above must see each of them
+
+enum class Bug { none, value, past_the_row, threads, batch };
+Bug seeded = Bug::none;
+
+void buggy_gemm(const ExecView& exec, const GemmArgs& args) {
+  reference_kernels().gemm(exec, args);
+  const GemmPart& part = args.parts[0];
+  float& last = part.out[(args.m - 1) * part.out_stride + part.weight->n - 1];
+  switch (seeded) {
+    case Bug::none:
+      break;
+    case Bug::value:
+      last += 1e-4f * static_cast<float>(args.k);
+      break;
+    case Bug::past_the_row:
+      *(&last + 1) = 0;
+      break;
+    case Bug::threads:
+      last += 1e-6f * static_cast<float>(exec.num_threads);
+      break;
+    case Bug::batch:
+      last += 1e-6f * static_cast<float>(args.m);
+      break;
+  }
+}
+
+bool is_caught(Bug bug) {
+  Kernels table = reference_kernels();
+  table.name = "seeded";
+  table.gemm = buggy_gemm;
+  seeded = bug;
+  const Problem problem(DType::q8_0, 5, 64, {20}, false);
+  ::testing::TestPartResultArray failures;
+  {
+    const ::testing::ScopedFakeTestPartResultReporter reporter(
+        ::testing::ScopedFakeTestPartResultReporter::INTERCEPT_ALL_THREADS, &failures);
+    check_shape(table, problem, 5, Precision::exact, Epilogue::none, false);
+  }
+  return failures.size() > 0;
+}
+
+TEST(GemmChecks, SeeSeededBugs) {
+  EXPECT_FALSE(is_caught(Bug::none));
+  EXPECT_TRUE(is_caught(Bug::value));
+  EXPECT_TRUE(is_caught(Bug::past_the_row));
+  EXPECT_TRUE(is_caught(Bug::threads));
+  EXPECT_TRUE(is_caught(Bug::batch));
 }
 
 // Every epilogue, with and without bias and accumulate, one part or the gated two.
@@ -322,6 +375,82 @@ TEST_P(Gemm, ZeroAndTinyRows) {
       EXPECT_EQ(out.at(0, c), 0.0f);
       EXPECT_LT(std::fabs(out.at(1, c)), 1e-27f);
       EXPECT_NEAR(out.at(2, c), 1e4 * w.row(c)[7], 1e4 * std::fabs(w.row(c)[7]) * 1e-2 + 1.0);
+    }
+  }
+}
+
+// A NaN or an infinity fails its own row, visibly, and no other.
+TEST_P(Gemm, BrokenRowsStayAlone) {
+  for (const DType kind : testing::weight_kinds()) {
+    const SourceWeight w(kind, 24, 256, 13);
+    for (const Precision precision : kPrecisions) {
+      for (const int m : {4, 37}) {
+        SCOPED_TRACE(::testing::Message() << table().name << " " << dtype_name(kind) << " m=" << m
+                                          << " precision " << static_cast<int>(precision));
+        Rig rig(table(), precision);
+        const Weight packed(rig.ops, w.pack_args());
+        Matrix x = Matrix::random(m, 256, 0, 3);
+        const auto product = [&] {
+          Matrix out(m, 24, 0, kPoison);
+          gemm(rig.ops, {.x = x.values.data(),
+                         .x_stride = 256,
+                         .m = m,
+                         .k = 256,
+                         .num_parts = 1,
+                         .parts = {{&packed.packed(), nullptr, out.values.data(), out.stride}},
+                         .epilogue = Epilogue::none,
+                         .accumulate = false});
+          return out;
+        };
+        const Matrix whole = product();
+        x.at(1, 100) = kPoison;
+        x.at(3, 200) = std::numeric_limits<float>::infinity();
+        const Matrix broken = product();
+        for (int r = 0; r < m; ++r) {
+          for (int c = 0; c < 24; ++c) {
+            if (r == 1 || r == 3) {
+              ASSERT_FALSE(std::isfinite(broken.at(r, c))) << "row " << r << " column " << c;
+            } else {
+              ASSERT_EQ(broken.at(r, c), whole.at(r, c)) << "row " << r << " column " << c;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+// Exactly the scratch that was asked for is enough.
+TEST_P(Gemm, ScratchIsEnough) {
+  for (const DType kind : testing::weight_kinds()) {
+    const SourceWeight w(kind, 40, 256, 17);
+    for (const Precision precision : kPrecisions) {
+      for (const int m : {1, 3, 70}) {
+        Rig rig(table(), precision);
+        const Weight packed(rig.ops, w.pack_args());
+        const Matrix x = Matrix::random(m, 256, 0, 3);
+        Matrix out(m, 40, 0, kPoison);
+        const GemmArgs args = {
+            .x = x.values.data(),
+            .x_stride = 256,
+            .m = m,
+            .k = 256,
+            .num_parts = 1,
+            .parts = {{&packed.packed(), nullptr, out.values.data(), out.stride}},
+            .epilogue = Epilogue::none,
+            .accumulate = false};
+        ExecView view = rig.exec.view(0);
+        const std::size_t bytes = table().gemm_scratch(view, args);
+        Buffer scratch(bytes + 256);
+        std::memset(scratch.data(), 0x5a, scratch.size());
+        view.scratch = scratch.data();
+        view.scratch_bytes = bytes;
+        table().gemm(view, args);
+        for (std::size_t i = bytes; i < bytes + 256; ++i) {
+          ASSERT_EQ(scratch.data()[i], std::byte{0x5a})
+              << table().name << " " << dtype_name(kind) << " m=" << m;
+        }
+      }
     }
   }
 }

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <exception>
 #include <utility>
 
@@ -16,17 +15,10 @@ namespace {
 
 constexpr std::size_t kMaxPendingBytes = std::size_t{16} << 10;
 
-std::string plain_error_body(int status, std::string_view message) {
-  std::string body = "{\"error\":{\"message\":\"";  // our own messages, so nothing to escape
-  body.append(message).append("\",\"code\":").append(std::to_string(status)).append("}}");
-  return body;
-}
-
 }  // namespace
 
 // One request and the handler's side of its answer.
-class Connection::Exchange final : public Responder,
-                                   public std::enable_shared_from_this<Connection::Exchange> {
+class Connection::Exchange final : public Responder {
  public:
   Exchange(std::shared_ptr<Connection> connection, std::uint64_t serial, const Route& route,
            HttpRequest request)
@@ -57,9 +49,10 @@ class Connection::Exchange final : public Responder,
       log_error("handler of {} threw: {}", route.pattern, error.what());
     }
   }
-  static void dispatch(std::shared_ptr<Exchange> exchange, WorkerPool& workers) {
+  // Handlers are posted together when the round of events ends: one wake-up of the pool, not many.
+  static void dispatch(std::shared_ptr<Exchange> exchange, IoThread& io) {
     if (exchange->route_.on_io_thread) return run(std::move(exchange));
-    workers.post([exchange = std::move(exchange)]() mutable { run(std::move(exchange)); });
+    io.ready.emplace_back([exchange = std::move(exchange)]() mutable { run(std::move(exchange)); });
   }
 
  private:
@@ -70,8 +63,12 @@ class Connection::Exchange final : public Responder,
 };
 
 Connection::Connection(std::shared_ptr<ServerCore> core, IoThread& io,
-                       std::unique_ptr<ByteStream> stream)
-    : core_(std::move(core)), io_(io), stream_(std::move(stream)), parser_(core_->options.limits) {
+                       std::unique_ptr<ByteStream> stream, std::shared_ptr<void> ticket)
+    : core_(std::move(core)),
+      ticket_(std::move(ticket)),
+      io_(io),
+      stream_(std::move(stream)),
+      parser_(core_->options.limits) {
   core_->num_connections.fetch_add(1);
   core_->metrics.connection_opened();
 }
@@ -92,26 +89,28 @@ void Connection::open(bool over_limit) {
 }
 
 void Connection::on_events(std::uint32_t events) {
-  std::shared_ptr<Exchange> ready;
-  std::function<void()> gone;
-  {
-    std::lock_guard lock(mutex_);
-    if (phase_ == Phase::closed) return;
-    kick_ = false;
-    const bool both_closed = (events & EPOLLHUP) != 0 && phase_ == Phase::answering;
-    if ((events & EPOLLERR) != 0 || both_closed || broken_) {
-      close_locked();
-    } else {
-      if (events & EPOLLOUT) flush();
-      if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) read_input(events);
-      drive();
-      update_interest();
-    }
-    ready = std::move(ready_);
-    gone = std::exchange(gone_callback_, nullptr);
+  std::unique_lock lock(mutex_);
+  if (phase_ == Phase::closed) return;
+  kick_ = false;
+  const bool both_closed = (events & EPOLLHUP) != 0 && phase_ == Phase::answering;
+  if ((events & EPOLLERR) != 0 || both_closed || broken_) {
+    close_locked();
+  } else {
+    if (events & EPOLLOUT) flush();
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) read_input(events);
+    drive();
+    update_interest();
   }
+  run_released(lock);
+}
+
+// The last step of each call on the io thread: what must not run under the lock.
+void Connection::run_released(std::unique_lock<std::mutex>& lock) {
+  auto ready = std::move(ready_);
+  const auto gone = std::exchange(gone_callback_, nullptr);
+  lock.unlock();
   if (gone) gone();
-  if (ready) Exchange::dispatch(std::move(ready), core_->workers);
+  if (ready) Exchange::dispatch(std::move(ready), io_);
 }
 
 void Connection::read_input(std::uint32_t events) {
@@ -234,61 +233,6 @@ void Connection::begin_exchange() {
   parser_.reset();
 }
 
-// An answer of the server itself; no handler has run.
-void Connection::refuse(int status, std::string_view message, bool close, std::string_view allow) {
-  HttpRequest& request = parser_.request();
-  const std::string_view given = request.header("x-request-id");
-  const auto& error_body = core_->options.error_body;
-  HttpResponse response;
-  response.status = status;
-  response.body =
-      error_body ? error_body(status, request.path, message) : plain_error_body(status, message);
-  if (!allow.empty()) response.headers.emplace_back("Allow", allow);
-  if (status == 405 && allow.empty()) response.headers.emplace_back("Allow", "GET, HEAD, POST");
-  if (status == 503) response.headers.emplace_back("Retry-After", "1");
-  current_ = Current{.serial = current_.serial + 1,
-                     .route = current_.route,
-                     .arrival = parser_.untouched() ? Clock::now() : request.arrival,
-                     .method = request.method,
-                     .request_id = is_request_id(given) ? std::string(given) : make_request_id(),
-                     .on_disconnect = {},
-                     .head_only = request.method == "HEAD",
-                     .http_1_0 = parser_.is_http_1_0(),
-                     .close = close};
-  phase_ = Phase::answering;
-  parser_.reset();
-  answer(std::move(response));
-}
-
-bool Connection::must_close() const {
-  return current_.close || peer_closed_ || core_->draining.load(std::memory_order_relaxed);
-}
-
-void Connection::answer(HttpResponse&& response) {
-  const bool no_body = response.status == 204 || response.status == 304;
-  const bool close = must_close();
-  std::string head =
-      format_response_head({.status = response.status,
-                            .content_type = response.content_type,
-                            .headers = &response.headers,
-                            .request_id = current_.request_id,
-                            .framing = no_body ? BodyFraming::none : BodyFraming::length,
-                            .content_length = response.body.size(),
-                            .close = close,
-                            .keep_alive = current_.http_1_0});
-  current_.close = close;
-  out_.push(std::move(head));
-  if (!current_.head_only && !no_body) out_.push(std::move(response.body));
-  mark_done(response.status);
-  flush();
-}
-
-void Connection::mark_done(int status) {
-  current_.done = true;
-  core_->metrics.observe(current_.route, current_.method, status,
-                         seconds_between(current_.arrival, Clock::now()));
-}
-
 void Connection::flush() {
   if (broken_) return;
   const auto result = out_.flush(*stream_);
@@ -302,19 +246,6 @@ void Connection::flush() {
   }
 }
 
-// After an answer from another thread: the next request may be read, or the io thread is needed.
-void Connection::after_output() {
-  if (current_.done && out_.empty() && !broken_) {
-    if (pending_.empty() && !must_close()) {
-      phase_ = Phase::reading;
-      wait_for(Waiting::idle);
-    } else {
-      kick_ = true;
-    }
-  }
-  update_interest();
-}
-
 // Any thread: both directions are shut, and the io thread, woken by that, closes.
 void Connection::break_off(bool reset) {
   broken_ = true;
@@ -323,8 +254,12 @@ void Connection::break_off(bool reset) {
   ::shutdown(stream_->fd(), SHUT_RDWR);
 }
 
+// Closing with input unread would reset the connection, and the answer might be lost with it. When
+// the server stops, an answer to a request that was read to its end needs no such care.
 void Connection::begin_linger() {
+  const bool read_to_end = !current_.close && !peer_closed_ && pending_.empty();
   stream_->end_of_output();
+  if (read_to_end && core_->draining) return close_locked();
   phase_ = Phase::lingering;
   std::string().swap(pending_);
   wait_for(Waiting::linger);
@@ -341,6 +276,7 @@ void Connection::close_locked() {
   wait_for(Waiting::nothing);
   io_.loop.remove(stream_->fd());
   stream_.reset();
+  ticket_.reset();
   out_.clear();
   parser_.reset();
   std::string().swap(pending_);
@@ -352,13 +288,9 @@ void Connection::close_locked() {
 }
 
 void Connection::close() {
-  std::function<void()> gone;
-  {
-    std::lock_guard lock(mutex_);
-    close_locked();
-    gone = std::exchange(gone_callback_, nullptr);
-  }
-  if (gone) gone();
+  std::unique_lock lock(mutex_);
+  close_locked();
+  run_released(lock);
 }
 
 void Connection::drain() {
@@ -393,44 +325,42 @@ void Connection::wait_for(Waiting what) {
 }
 
 void Connection::on_tick(TimePoint now) {
-  std::function<void()> gone;
-  {
-    std::lock_guard lock(mutex_);
-    if (!expired(now)) return;
-    const HttpLimits& limits = core_->options.limits;
-    switch (waiting_) {
-      case Waiting::nothing:
-        break;
-      case Waiting::head:
-        refuse(408, "request header took too long", true);
-        break;
-      case Waiting::body: {
-        const auto window = static_cast<std::size_t>(limits.body_window.count());
-        const std::size_t received = parser_.num_body_bytes() - window_bytes_;
-        if (received * 1000 < limits.min_body_bytes_per_second * window) {
-          refuse(408, "request body came too slowly", true);
-        } else {
-          window_bytes_ = parser_.num_body_bytes();
-          wait_for(Waiting::body);
-        }
-        break;
-      }
-      case Waiting::write:
-        set_reset_on_close(stream_->fd());
-        close_locked();
-        break;
-      case Waiting::idle:
-      case Waiting::linger:
-        close_locked();
-        break;
-    }
-    if (phase_ != Phase::closed) {
-      drive();
-      update_interest();
-    }
-    gone = std::exchange(gone_callback_, nullptr);
+  std::unique_lock lock(mutex_);
+  if (!expired(now)) return;
+  switch (waiting_) {
+    case Waiting::nothing:
+      break;
+    case Waiting::head:
+      refuse(408, "request header took too long", true);
+      break;
+    case Waiting::body:
+      check_body_rate();
+      break;
+    case Waiting::write:
+      set_reset_on_close(stream_->fd());
+      close_locked();
+      break;
+    case Waiting::idle:
+    case Waiting::linger:
+      close_locked();
+      break;
   }
-  if (gone) gone();
+  if (phase_ != Phase::closed) {
+    drive();
+    update_interest();
+  }
+  run_released(lock);
+}
+
+void Connection::check_body_rate() {
+  const HttpLimits& limits = core_->options.limits;
+  const auto window_ms = static_cast<std::size_t>(limits.body_window.count());
+  const std::size_t received = parser_.num_body_bytes() - window_bytes_;
+  if (received * 1000 < limits.min_body_bytes_per_second * window_ms) {
+    return refuse(408, "request body came too slowly", true);
+  }
+  window_bytes_ = parser_.num_body_bytes();
+  wait_for(Waiting::body);
 }
 
 void Connection::update_interest() {
@@ -446,102 +376,6 @@ void Connection::update_interest() {
   if (wanted == interest_) return;
   interest_ = wanted;
   io_.loop.modify(stream_->fd(), wanted, this);
-}
-
-// ---- the Responder's side ----
-
-void Connection::send(std::uint64_t serial, HttpResponse response) {
-  std::function<void()> dropped;  // may hold the last reference to the Responder: freed unlocked
-  std::lock_guard lock(mutex_);
-  if (!active(serial) || current_.started) return;
-  dropped = std::exchange(current_.on_disconnect, nullptr);
-  answer(std::move(response));
-  after_output();
-}
-
-void Connection::start(std::uint64_t serial, int status, std::string_view content_type) {
-  std::lock_guard lock(mutex_);
-  if (!active(serial) || current_.started) return;
-  current_.started = true;
-  current_.status = status;
-  current_.framing = current_.http_1_0 ? BodyFraming::until_close : BodyFraming::chunked;
-  current_.close = must_close() || current_.http_1_0;
-  static const std::vector<std::pair<std::string, std::string>> kEventStream = {
-      {"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}};
-  const bool events = content_type.starts_with("text/event-stream");
-  out_.push(format_response_head({.status = status,
-                                  .content_type = content_type,
-                                  .headers = events ? &kEventStream : nullptr,
-                                  .request_id = current_.request_id,
-                                  .framing = current_.framing,
-                                  .close = current_.close}));
-  flush();
-  after_output();
-}
-
-bool Connection::write(std::uint64_t serial, std::string_view chunk) {
-  std::lock_guard lock(mutex_);
-  if (!active(serial) || !current_.started || broken_) return false;
-  if (chunk.empty() || current_.head_only) return true;
-  if (current_.framing == BodyFraming::chunked) {
-    char size[20];
-    char* end = std::to_chars(size, size + sizeof size - 2, chunk.size(), 16).ptr;
-    *end++ = '\r';
-    *end++ = '\n';
-    std::string framed;
-    framed.reserve(chunk.size() + 24);
-    framed.append(size, end).append(chunk).append("\r\n");
-    out_.push(std::move(framed));
-  } else {
-    out_.push(std::string(chunk));
-  }
-  flush();
-  if (out_.num_bytes() > core_->options.limits.stream_buffer_bytes) break_off(true);
-  after_output();
-  return !broken_;
-}
-
-void Connection::finish(std::uint64_t serial) {
-  std::function<void()> dropped;
-  std::lock_guard lock(mutex_);
-  if (!active(serial) || !current_.started) return;
-  dropped = std::exchange(current_.on_disconnect, nullptr);
-  if (current_.framing == BodyFraming::chunked && !current_.head_only) out_.push("0\r\n\r\n");
-  mark_done(current_.status);
-  flush();
-  after_output();
-}
-
-void Connection::abandon(std::uint64_t serial) {
-  std::lock_guard lock(mutex_);
-  if (!active(serial)) return;
-  if (current_.started) return break_off(true);
-  HttpResponse response;
-  response.status = 500;
-  const auto& error_body = core_->options.error_body;
-  constexpr std::string_view kMessage = "internal error";
-  const std::string_view path = current_.route->pattern;
-  response.body = error_body ? error_body(500, path, kMessage) : plain_error_body(500, kMessage);
-  answer(std::move(response));
-  after_output();
-}
-
-void Connection::on_disconnect(std::uint64_t serial, std::function<void()> callback) {
-  {
-    std::lock_guard lock(mutex_);
-    if (current_.serial != serial || current_.done) return;
-    if (phase_ == Phase::answering && !peer_closed_) {
-      current_.on_disconnect.swap(callback);
-      return;
-    }
-  }
-  callback();
-}
-
-bool Connection::disconnected(std::uint64_t serial) const {
-  std::lock_guard lock(mutex_);
-  return current_.serial == serial && !current_.done &&
-         (phase_ == Phase::closed || peer_closed_ || broken_);
 }
 
 bool Connection::still_open() const {

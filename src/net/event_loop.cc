@@ -36,7 +36,8 @@ Status EventLoop::open() {
   return {};
 }
 
-void EventLoop::run(std::chrono::milliseconds interval, const std::function<void()>& tick) {
+void EventLoop::run(std::chrono::milliseconds interval, const std::function<void()>& tick,
+                    const std::function<void()>& end_of_round) {
   std::array<epoll_event, 128> events;
   TimePoint next_tick = Clock::now() + interval;
   while (!stopping_.load(std::memory_order_acquire)) {
@@ -59,6 +60,7 @@ void EventLoop::run(std::chrono::milliseconds interval, const std::function<void
       tick();
       next_tick = Clock::now() + interval;
     }
+    end_of_round();
     graveyard_.clear();
   }
   run_posted();

@@ -28,8 +28,10 @@ class EventLoop {
   EventLoop& operator=(const EventLoop&) = delete;
 
   Status open();
-  // Until stop(). Calls `tick` about every `interval` while want_ticks(true).
-  void run(std::chrono::milliseconds interval, const std::function<void()>& tick);
+  // Until stop(). Calls `end_of_round` after each batch of events, and `tick` about every
+  // `interval` while want_ticks(true).
+  void run(std::chrono::milliseconds interval, const std::function<void()>& tick,
+           const std::function<void()>& end_of_round);
   void stop();
 
   // A watcher that is removed may still be called for events already taken in this round: keep it

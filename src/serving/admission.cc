@@ -36,6 +36,7 @@ void Admission::leave(const std::string& tenant) {
   std::lock_guard lock(mutex_);
   --num_requests_;
   MILLRACE_CHECK(num_requests_ >= 0);
+  if (num_requests_ == 0) empty_.notify_all();
   if (tenant.empty()) return;
   const auto entry = per_tenant_.find(tenant);
   MILLRACE_CHECK(entry != per_tenant_.end());
@@ -55,6 +56,11 @@ bool Admission::closed() const {
 int Admission::num_requests() const {
   std::lock_guard lock(mutex_);
   return num_requests_;
+}
+
+bool Admission::wait_until_empty(std::chrono::milliseconds timeout) const {
+  std::unique_lock lock(mutex_);
+  return empty_.wait_for(lock, timeout, [&] { return num_requests_ == 0; });
 }
 
 }  // namespace millrace::serving

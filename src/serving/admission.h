@@ -1,7 +1,9 @@
-// Admission: the first door. Counts requests in flight for the whole server and for each tenant, and
-// refuses what is over; engines keep their own queues behind it. Thread-safe.
+// Admission: the first door. Counts requests in flight for the whole server and for each tenant,
+// and refuses what is over; engines keep their own queues behind it. Thread-safe.
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <map>
 #include <mutex>
 #include <string>
@@ -50,12 +52,15 @@ class Admission {
   void close();
   bool closed() const;
   int num_requests() const;
+  // False when requests are still in flight after that long.
+  bool wait_until_empty(std::chrono::milliseconds timeout) const;
 
  private:
   void leave(const std::string& tenant);
 
   const AdmissionLimits limits_;
   mutable std::mutex mutex_;
+  mutable std::condition_variable empty_;
   int num_requests_ = 0;
   std::map<std::string, int> per_tenant_;  // named tenants with requests in flight
   bool closed_ = false;

@@ -34,8 +34,8 @@ std::int64_t machine_available() {
   return kUnlimited;
 }
 
-// Version 2 of cgroups, then version 1; either may be absent. Page cache counts as used here, as the
-// kernel would reclaim it first this errs on the safe side.
+// Version 2 of cgroups, then version 1; either may be absent. Page cache counts as used here, as
+// the kernel would reclaim it first this errs on the safe side.
 std::int64_t cgroup_available() {
   constexpr std::array kPlaces = {
       std::pair{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"},
@@ -50,7 +50,9 @@ std::int64_t cgroup_available() {
 
 }  // namespace
 
-std::int64_t available_memory_bytes() { return std::min(machine_available(), cgroup_available()); }
+std::int64_t available_memory_bytes() {
+  return std::min(machine_available(), cgroup_available());
+}
 
 MemoryBudget::MemoryBudget(MemoryLimits limits, Metrics& metrics)
     : limits_(limits), metrics_(metrics) {

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "base/log.h"
+#include "serving/model_settings.h"
 
 namespace millrace::serving {
 namespace fs = std::filesystem;
@@ -87,6 +88,9 @@ class Scan {
     model.backend = backend_for(model.spec, backends_);
     if (!model.backend) return std::nullopt;
     model.file_bytes = bytes_in(path);
+    if (auto applied = apply_model_settings(path, model.spec); !applied) {
+      model.error = std::move(applied.error());
+    }
     return model;
   }
 
@@ -106,8 +110,8 @@ std::string model_name_of(std::string_view file_name) {
   std::string name(file_name);
   for (char& c : name) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    const bool kept = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
-                      c == '_';
+    const bool kept =
+        (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
     if (!kept) c = '-';
   }
   return name;
@@ -119,8 +123,8 @@ Result<std::vector<FoundModel>> scan_models(const fs::path& path,
   std::error_code error;
   const fs::path root = fs::canonical(path, error);
   if (error) {
-    return fail(ErrorKind::not_found, fmt::format("no models at '{}': {}", path.string(),
-                                                  error.message()));
+    return fail(ErrorKind::not_found,
+                fmt::format("no models at '{}': {}", path.string(), error.message()));
   }
   const Scan scan(backends, defaults);
   std::vector<FoundModel> found;
@@ -131,6 +135,7 @@ Result<std::vector<FoundModel>> scan_models(const fs::path& path,
   for (const fs::path& entry : entries_of(root)) {
     const std::string name = name_of_path(entry);
     auto model = scan.model_at(entry, name);
+    if (!model && entry.extension() == ".toml") continue;  // settings of the model beside it
     if (!model) {
       log_warn("'{}' is not a model that a backend knows: left out", entry.filename().string());
     } else if (std::ranges::any_of(found, [&](const auto& f) { return f.spec.name == name; })) {

@@ -36,12 +36,18 @@ Model::Model(FoundModel found, std::unique_ptr<Servable> servable, std::unique_p
 
 const char* to_string(ModelState state) {
   switch (state) {
-    case ModelState::waiting: return "waiting";
-    case ModelState::loading: return "loading";
-    case ModelState::ready: return "ready";
-    case ModelState::failed: return "failed";
-    case ModelState::unloading: return "unloading";
-    case ModelState::unloaded: return "unloaded";
+    case ModelState::waiting:
+      return "waiting";
+    case ModelState::loading:
+      return "loading";
+    case ModelState::ready:
+      return "ready";
+    case ModelState::failed:
+      return "failed";
+    case ModelState::unloading:
+      return "unloading";
+    case ModelState::unloaded:
+      return "unloaded";
   }
   return "unknown";
 }
@@ -144,11 +150,11 @@ void ModelStore::run_load(const std::string& name) {
   const double seconds = seconds_between(began, Clock::now());
   if (model) {
     const ModelDescription& d = (*model)->description();
-    log_info("model {} ready in {:.2f} s: {} {} {} on {}, {} of weights, {} of KV cache, context {}",
-             name, seconds, d.backend, d.family, d.weights, d.kernels, format_byte_size(d.weight_bytes),
-             format_byte_size(d.kv_cache_bytes), d.max_model_len);
-    metrics_
-        .gauge("millrace_model_load_seconds", "Time the last load took", {{"model_name", name}})
+    log_info(
+        "model {} ready in {:.2f} s: {} {} {} on {}, {} of weights, {} of KV cache, context {}",
+        name, seconds, d.backend, d.family, d.weights, d.kernels, format_byte_size(d.weight_bytes),
+        format_byte_size(d.kv_cache_bytes), d.max_model_len);
+    metrics_.gauge("millrace_model_load_seconds", "Time the last load took", {{"model_name", name}})
         .set(seconds);
   } else {
     log_error("model {} failed to load: {}", name, model.error().message);
@@ -166,21 +172,22 @@ void ModelStore::run_load(const std::string& name) {
 
 Result<ModelHandle> ModelStore::load_model(const FoundModel& found, LoadContext& context) {
   const std::string& name = found.spec.name;
+  if (found.error) return std::unexpected(*found.error);
   if (auto fits = budget_.set(name, {.weight_bytes = found.file_bytes}); !fits) return pass(fits);
   // The cache gets its share, or what is left where that is less.
   FoundModel granted = found;
-  granted.spec.kv_cache_bytes =
-      std::min(found.spec.kv_cache_bytes, std::max<std::int64_t>(0, budget_.limit() - budget_.used()));
-  if (auto fits = budget_.set(name, {.weight_bytes = found.file_bytes,
-                                     .kv_cache_bytes = granted.spec.kv_cache_bytes});
+  granted.spec.kv_cache_bytes = std::min(
+      found.spec.kv_cache_bytes, std::max<std::int64_t>(0, budget_.limit() - budget_.used()));
+  if (auto fits = budget_.set(
+          name, {.weight_bytes = found.file_bytes, .kv_cache_bytes = granted.spec.kv_cache_bytes});
       !fits) {
     return pass(fits);
   }
   auto servable = found.backend->load(granted.spec, context);
   if (!servable) return pass(servable);
   const ModelDescription& d = (*servable)->describe();
-  if (auto fits = budget_.set(name, {.weight_bytes = d.weight_bytes,
-                                     .kv_cache_bytes = d.kv_cache_bytes});
+  if (auto fits =
+          budget_.set(name, {.weight_bytes = d.weight_bytes, .kv_cache_bytes = d.kv_cache_bytes});
       !fits) {
     return pass(fits);
   }
@@ -198,8 +205,9 @@ ModelHandle ModelStore::pin(std::unique_ptr<Model> model) {
     std::lock_guard lock(mutex_);
     ++num_alive_;
   }
-  return ModelHandle(model.release(),
-                     [this](const Model* last) { reaper_.post([this, last] { take_down(last); }); });
+  return ModelHandle(model.release(), [this](const Model* last) {
+    reaper_.post([this, last] { take_down(last); });
+  });
 }
 
 void ModelStore::take_down(const Model* model) {
@@ -302,14 +310,6 @@ void ModelStore::refresh_metrics() const {
     blocks("total", stats.num_blocks);
     blocks("free", stats.num_free_blocks);
     blocks("cached", stats.num_cached_blocks);
-    const auto requests = [&](const char* state, int count) {
-      metrics_
-          .gauge("millrace_sequences", "Sequences in the engine by state",
-                 {{"model_name", status.name}, {"state", state}})
-          .set(count);
-    };
-    requests("running", stats.num_running);
-    requests("waiting", stats.num_waiting);
   }
 }
 

@@ -1,5 +1,5 @@
-// ModelStore: the models that are served. Finds them, loads them in the background within one memory
-// budget, lends them by handle, takes them down. Thread-safe.
+// ModelStore: the models that are served. Finds them, loads them in the background within one
+// memory budget, lends them by handle, takes them down. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -46,8 +46,8 @@ class Model {
   std::unique_ptr<TextModel> text_;
 };
 
-// Pins a model: every request in flight holds one, so the model outlives them all. Whoever drops the
-// last one hands the model to the store's own thread, which takes it down.
+// Pins a model: every request in flight holds one, so the model outlives them all. Whoever drops
+// the last one hands the model to the store's own thread, which takes it down.
 using ModelHandle = std::shared_ptr<const Model>;
 
 enum class ModelState : std::uint8_t { waiting, loading, ready, failed, unloading, unloaded };
@@ -57,9 +57,9 @@ struct ModelStatus {
   std::string name{}, version{}, backend{};
   ModelState state = ModelState::waiting;
   double progress = 0;  // 0..1 while loading
-  std::string stage{};    // what loading is doing, for people
-  Error error{};          // when failed
-  ModelHandle model{};    // when ready
+  std::string stage{};  // what loading is doing, for people
+  Error error{};        // when failed
+  ModelHandle model{};  // when ready
 };
 
 struct ModelStoreOptions {
@@ -91,7 +91,7 @@ class ModelStore {
   // Loads it again, after a failure or a finished unload, from where it was found.
   Status load(std::string_view name);
 
-  // Sets the gauges that are read off the models: blocks, running, waiting. Called before a scrape.
+  // Sets the gauges that are read off the models: KV blocks by state. Called before a scrape.
   void refresh_metrics() const;
   const MemoryBudget& memory() const { return budget_; }
 
@@ -102,7 +102,7 @@ class ModelStore {
   void run_load(const std::string& name);
   Result<ModelHandle> load_model(const FoundModel& found, LoadContext& context);
   ModelHandle pin(std::unique_ptr<Model> model);
-  void take_down(const Model* model);  // on the reaper's thread
+  void take_down(const Model* model);              // on the reaper's thread
   void set_state(Entry& entry, ModelState state);  // mutex_ held
   bool loading_locked() const;
 

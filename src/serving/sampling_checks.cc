@@ -8,7 +8,7 @@
 namespace millrace::serving {
 namespace {
 
-constexpr float kForbidden = -1e30f;  // finite, so that no arithmetic on it makes a NaN
+constexpr float kForbidden = -1000;  // the engine's limit, far below any logit
 
 Status check_id(TokenId id, int vocab_size, const char* param) {
   if (id >= 0 && id < vocab_size) return {};
@@ -63,10 +63,11 @@ Status resolve_max_tokens(TextOptions& options, int num_prompt_tokens, const cha
   const int context = options.model->description().max_model_len;
   const int room = context - num_prompt_tokens;
   if (room < 1) {
-    return invalid(fmt::format("This model's maximum context length is {} tokens, but the prompt has "
-                               "{} and needs room for an answer.",
-                               context, num_prompt_tokens),
-                   prompt_param, "context_length_exceeded");
+    return invalid(
+        fmt::format("This model's maximum context length is {} tokens, but the prompt has "
+                    "{} and needs room for an answer.",
+                    context, num_prompt_tokens),
+        prompt_param, "context_length_exceeded");
   }
   const std::int64_t each = tokens_a_sequence(*options.model, options.n);
   const std::int64_t cache_room = each > 0 ? each - num_prompt_tokens : room;
@@ -75,15 +76,15 @@ Status resolve_max_tokens(TextOptions& options, int num_prompt_tokens, const cha
     max_tokens = *options.max_tokens;
     if (max_tokens > room) {
       return invalid(
-          fmt::format("This model's maximum context length is {} tokens, but you asked for {}: {} in "
-                      "the prompt and {} in the answer.",
-                      context, std::int64_t{num_prompt_tokens} + max_tokens, num_prompt_tokens,
-                      max_tokens),
+          fmt::format(
+              "This model's maximum context length is {} tokens, but you asked for {}: {} in "
+              "the prompt and {} in the answer.",
+              context, std::int64_t{num_prompt_tokens} + max_tokens, num_prompt_tokens, max_tokens),
           options.max_tokens_field, "context_length_exceeded");
     }
   } else {
-    max_tokens = static_cast<int>(
-        std::min<std::int64_t>({options.default_max_tokens, room, std::max<std::int64_t>(1, cache_room)}));
+    max_tokens = static_cast<int>(std::min<std::int64_t>(
+        {options.default_max_tokens, room, std::max<std::int64_t>(1, cache_room)}));
   }
   if (max_tokens > cache_room) {
     return invalid(fmt::format("{} sequence(s) of {} tokens do not fit the KV cache.", options.n,

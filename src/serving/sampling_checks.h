@@ -1,5 +1,6 @@
-// What a request's settings must satisfy against its model: token ids inside the vocabulary, lengths
-// inside the context and the KV cache. Ranges that need no model are checked by the dialects.
+// What a request's settings must satisfy against its model: token ids inside the vocabulary,
+// lengths inside the context and the KV cache. Ranges that need no model are checked by the
+// dialects.
 #pragma once
 
 #include "base/result.h"

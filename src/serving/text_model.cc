@@ -59,11 +59,10 @@ Result<std::unique_ptr<TextModel>> TextModel::build(const TextAssets& assets) {
   const std::string source = assets.chat_template.empty()
                                  ? template_of_config(assets.tokenizer_config_json)
                                  : assets.chat_template;
-  auto chat_template =
-      source.empty()
-          ? Result<text::ChatTemplate>(invalid("This model has no chat template; use /v1/completions.",
-                                               "messages", "chat_template_missing"))
-          : text::ChatTemplate::compile(source);
+  auto chat_template = source.empty() ? Result<text::ChatTemplate>(invalid(
+                                            "This model has no chat template; use /v1/completions.",
+                                            "messages", "chat_template_missing"))
+                                      : text::ChatTemplate::compile(source);
   return std::make_unique<TextModel>(std::move(*tokenizer), std::move(chat_template));
 }
 

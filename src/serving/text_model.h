@@ -1,5 +1,5 @@
-// TextModel: the text side of a model: its tokenizer and its chat template, built from the files that
-// came with the weights. Immutable and thread-safe.
+// TextModel: the text side of a model: its tokenizer and its chat template, built from the files
+// that came with the weights. Immutable and thread-safe.
 #pragma once
 
 #include <memory>
@@ -16,14 +16,14 @@
 namespace millrace::serving {
 
 struct ChatMessage {
-  std::string role;
-  std::string content;
-  json::object extra;  // name, tool_calls, tool_call_id as given; templates may look at them
+  std::string role{};
+  std::string content{};
+  json::object extra{};  // name, tool_calls, tool_call_id as given; templates may look at them
 };
 
 struct ChatPrompt {
-  std::vector<ChatMessage> messages;
-  json::array tools;
+  std::vector<ChatMessage> messages{};
+  json::array tools{};
   bool add_generation_prompt = true;
   bool continue_final_message = false;  // the prompt ends inside the last message
 };

@@ -20,9 +20,10 @@ std::size_t max_prompt_bytes(const Model& model) {
 }
 
 std::unexpected<Error> prompt_too_long(const Model& model, const char* param) {
-  return invalid(fmt::format("This model's maximum context length is {} tokens; the prompt is longer.",
-                             model.description().max_model_len),
-                 param, "context_length_exceeded");
+  return invalid(
+      fmt::format("This model's maximum context length is {} tokens; the prompt is longer.",
+                  model.description().max_model_len),
+      param, "context_length_exceeded");
 }
 
 GenerateRequest request_of(const TextOptions& options, const std::vector<TokenId>& prompt,
@@ -108,14 +109,16 @@ Result<std::shared_ptr<TextStream>> TextService::complete(CompletionRequest requ
   for (auto& given : request.prompts) {
     TextStream::Prompt prompt;
     if (auto* ids = std::get_if<std::vector<TokenId>>(&given)) {
-      const auto wrong = std::ranges::find_if(*ids, [&](TokenId id) { return id < 0 || id >= vocab_size; });
+      const auto wrong =
+          std::ranges::find_if(*ids, [&](TokenId id) { return id < 0 || id >= vocab_size; });
       if (wrong != ids->end()) {
-        return invalid(fmt::format("'prompt' holds token id {}, but the vocabulary is 0 to {}.", *wrong,
-                                   vocab_size - 1),
+        return invalid(fmt::format("'prompt' holds token id {}, but the vocabulary is 0 to {}.",
+                                   *wrong, vocab_size - 1),
                        "prompt", "value_out_of_range");
       }
       if (request.echo) {
-        prompt.echo = text::decode(model.text()->tokenizer(), *ids, request.options.skip_special_tokens);
+        prompt.echo =
+            text::decode(model.text()->tokenizer(), *ids, request.options.skip_special_tokens);
       }
       prompt.tokens = std::move(*ids);
     } else {
@@ -149,7 +152,8 @@ Result<std::shared_ptr<TextStream>> TextService::submit(TextOptions options,
     if (prompt.tokens.empty()) {
       return invalid("The prompt has no tokens.", prompt_param, "invalid_value");
     }
-    if (auto ok = resolve_max_tokens(options, static_cast<int>(prompt.tokens.size()), prompt_param); !ok) {
+    if (auto ok = resolve_max_tokens(options, static_cast<int>(prompt.tokens.size()), prompt_param);
+        !ok) {
       return pass(ok);
     }
     sampling.push_back(options.sampling);
@@ -170,6 +174,10 @@ Result<std::shared_ptr<TextStream>> TextService::submit(TextOptions options,
     stream->add_choices(std::move(prompts[i]), std::move(channels));
   }
   return stream;
+}
+
+void TextService::end_all(const Error& error) {
+  for (const auto& stream : ticker_.alive()) stream->fail(error);
 }
 
 void TextService::start(const std::shared_ptr<TextStream>& stream, std::unique_ptr<TextSink> sink) {

@@ -20,11 +20,10 @@ struct TextStream::Choice {
   std::atomic<bool> signalled = true;  // there may be something to pop
   text::Detokenizer detokenizer;
   text::StopMatcher stops;
-  std::string echo;          // not delivered yet
-  bool is_first = false;     // of its prompt: its cached tokens are the prompt's
+  std::string echo;       // not delivered yet
+  bool is_first = false;  // of its prompt: its cached tokens are the prompt's
   int num_tokens = 0;
   bool done = false;
-  TimePoint last_token;
 };
 
 TextStream::TextStream(TextOptions options, Admission::Permit permit, WorkerPool& workers,
@@ -36,7 +35,9 @@ TextStream::TextStream(TextOptions options, Admission::Permit permit, WorkerPool
       tokenizer_(options_.model->text()->tokenizer()),
       last_activity_(Clock::now()) {}
 
-TextStream::~TextStream() { close_channels(); }
+TextStream::~TextStream() {
+  close_channels();
+}
 
 void TextStream::add_choices(Prompt prompt, std::vector<std::shared_ptr<TokenChannel>> channels) {
   bool is_first = true;
@@ -64,6 +65,16 @@ void TextStream::close_channels() {
 
 void TextStream::cancel() {
   cancelled_ = true;
+  close_channels();
+  wake();
+}
+
+void TextStream::fail(Error error) {
+  {
+    std::lock_guard lock(failing_mutex_);
+    failing_with_ = std::move(error);
+  }
+  failing_ = true;
   close_channels();
   wake();
 }
@@ -109,8 +120,13 @@ void TextStream::deliver() {
     if (!choice->done && choice->signalled.exchange(false)) drain(*choice);
     if (failure_) break;
   }
+  if (failing_ && num_open_ > 0) {
+    std::lock_guard lock(failing_mutex_);
+    failure_ = failing_with_;
+  }
   if (failure_) {
-    metrics_.finished_error.add();
+    metrics_.error.add(num_open_);
+    permit_ = {};
     sink_->on_error(*failure_);
     return end();
   }
@@ -122,9 +138,7 @@ void TextStream::deliver() {
     sink_->on_idle();
   }
   if (num_open_ == 0) {
-    metrics_.request_latency.observe(seconds_between(options_.arrival, Clock::now()));
-    metrics_.prompt_tokens.observe(usage_.num_prompt_tokens);
-    metrics_.generation_tokens.observe(usage_.num_completion_tokens);
+    permit_ = {};  // before the client can know: its next request finds the place free
     sink_->on_end(usage_);
     return end();
   }
@@ -134,7 +148,7 @@ void TextStream::deliver() {
 }
 
 void TextStream::end() {
-  if (num_open_ > 0 && !failure_) metrics_.finished_abort.add(num_open_);
+  if (num_open_ > 0 && !failure_) metrics_.cancelled.add(num_open_);
   close_channels();
   sink_.reset();
   permit_ = {};
@@ -166,14 +180,9 @@ void TextStream::take_event(Choice& choice, TextDelta& delta, TokenEvent& event)
 }
 
 void TextStream::take_token(Choice& choice, TextDelta& delta, const TokenEvent& event) {
-  const TimePoint now = Clock::now();
-  if (choice.num_tokens == 0) {
-    metrics_.time_to_first_token.observe(seconds_between(options_.arrival, now));
-    if (choice.is_first) usage_.num_cached_tokens += event.usage.num_cached_tokens;
-  } else {
-    metrics_.inter_token_latency.observe(seconds_between(choice.last_token, now));
+  if (choice.num_tokens == 0 && choice.is_first) {
+    usage_.num_cached_tokens += event.usage.num_cached_tokens;
   }
-  choice.last_token = now;
   ++choice.num_tokens;
   ++usage_.num_completion_tokens;
   const bool shown = !event.is_stop_token || (options_.include_stop && !is_eos(event.token));
@@ -198,7 +207,7 @@ void TextStream::take_token(Choice& choice, TextDelta& delta, const TokenEvent& 
   choice.done = true;
   --num_open_;
   choice.channel->close();  // the engine drops the sequence
-  metrics_.finished_stop.add();
+  metrics_.stop_string.add();
 }
 
 void TextStream::take_finish(Choice& choice, TextDelta& delta, const TokenEvent& event) {
@@ -219,7 +228,7 @@ void TextStream::take_finish(Choice& choice, TextDelta& delta, const TokenEvent&
   if (event.is_stop_token && !is_eos(event.token)) delta.stop_token = event.token;
   choice.done = true;
   --num_open_;
-  metrics_.finished(event.finish).add();
+  (event.finish == FinishReason::length ? metrics_.length : metrics_.stop).add();
 }
 
 TokenText TextStream::text_of(TokenId id, float logprob) const {

@@ -1,9 +1,11 @@
-// TextStream: the answer to one text request while it runs. Token events of its choices → text, stop
-// strings, finish reasons, usage → a sink. Driven by the channels: no thread waits for a token.
+// TextStream: the answer to one text request while it runs. Token events of its choices → text,
+// stop strings, finish reasons, usage → a sink. Driven by the channels: no thread waits for a
+// token.
 #pragma once
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,11 +35,11 @@ struct OutputToken {
 // What one choice gained since the last delivery.
 struct TextDelta {
   int choice = 0;
-  std::string text{};                  // whole UTF-8 characters
-  std::vector<OutputToken> tokens{};   // when wanted
+  std::string text{};                 // whole UTF-8 characters
+  std::vector<OutputToken> tokens{};  // when wanted
   FinishReason finish = FinishReason::none;
-  std::string stop_string{};           // that ended it, if one did
-  TokenId stop_token = -1;             // the stop_token_ids member that ended it, if one did
+  std::string stop_string{};  // that ended it, if one did
+  TokenId stop_token = -1;    // the stop_token_ids member that ended it, if one did
 };
 
 // Calls come one at a time, from worker threads, in order: on_deltas…, then on_end or on_error.
@@ -73,6 +75,9 @@ class TextStream : public std::enable_shared_from_this<TextStream> {
 
   // Closes every channel at once. Thread-safe, never blocks, any number of times.
   void cancel();
+  // Ends the answer with this error instead. Thread-safe, never blocks; after the end it is
+  // nothing.
+  void fail(Error error);
   // Makes on_idle() happen. Thread-safe, never blocks.
   void poke();
   // Of the last delivery, or of the start.
@@ -109,6 +114,9 @@ class TextStream : public std::enable_shared_from_this<TextStream> {
   std::atomic<int> num_wakes_ = 0;  // above 0: a task is posted or running
   std::atomic<bool> cancelled_ = false;
   std::atomic<bool> idle_due_ = false;
+  std::atomic<bool> failing_ = false;
+  std::mutex failing_mutex_;
+  Error failing_with_;  // guarded by failing_mutex_
   std::atomic<TimePoint> last_activity_;
 
   // Touched by the running task only.

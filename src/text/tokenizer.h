@@ -16,8 +16,7 @@ namespace millrace::text {
 using TokenId = std::int32_t;
 
 struct EncodeOptions {
-  bool add_special_tokens =
-      true;  // BOS/EOS or the post-processor's template, where the model has one
+  bool add_special_tokens = true;    // BOS/EOS or the post-processor's template, where there is one
   bool parse_special_tokens = true;  // "<|im_end|>" in the text becomes that token
 };
 
@@ -44,14 +43,16 @@ class Tokenizer {
 
 // GGUF's tokenizer fields, or vocab.json + merges.txt turned into the same shape.
 struct VocabTable {
-  std::string kind;  // "gpt2": byte-level BPE; "llama": SentencePiece BPE with byte fallback
-  std::string pre;   // pre-tokeniser by name: "gpt-2", "llama-bpe", "qwen2", "smollm", "default", …
-  std::vector<std::string> tokens;
-  std::vector<float> scores;
-  std::vector<std::int32_t> token_types;  // as in GGUF: 1 normal … 3 control … 6 byte
-  std::vector<std::string> merges;
+  std::string kind{};  // "gpt2": byte-level BPE; "llama": SentencePiece BPE with byte fallback
+  std::string
+      pre{};  // pre-tokeniser by name: "gpt-2", "llama-bpe", "qwen2", "smollm", "default", …
+  std::vector<std::string> tokens{};
+  std::vector<float> scores{};
+  std::vector<std::int32_t> token_types{};  // as in GGUF: 1 normal … 3 control … 6 byte
+  std::vector<std::string> merges{};
   TokenId bos_token = -1, eos_token = -1, unknown_token = -1;
-  bool add_bos = false, add_eos = false, add_space_prefix = true;
+  std::optional<bool> add_bos{}, add_eos{};  // not given: what is usual for this kind
+  bool add_space_prefix = true;              // "llama" only
 };
 
 Result<std::unique_ptr<Tokenizer>> tokenizer_from_vocab(VocabTable table);

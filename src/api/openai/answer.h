@@ -24,7 +24,7 @@ struct CollectedChoice {
 
 // The members that all chunks of an answer repeat, and what the request asked to see.
 struct AnswerHead {
-  std::string id;  // "chatcmpl-…"
+  std::string id;              // "chatcmpl-…"
   std::string object{};        // of the whole answer
   std::string chunk_object{};  // of a chunk
   std::int64_t created = 0;
@@ -33,7 +33,7 @@ struct AnswerHead {
   bool include_usage = false;
   bool continuous_usage = false;
   bool return_token_ids = false;
-  int num_logprobs = -1;  // -1: none
+  int num_logprobs = -1;                                 // -1: none
   std::vector<std::vector<TokenId>> prompt_token_ids{};  // with return_token_ids: one a prompt
   int num_choices_per_prompt = 1;
 };
@@ -57,10 +57,12 @@ class AnswerFormat {
   virtual void write_choice(JsonWriter& json, int index, const CollectedChoice& choice) const = 0;
   // One event with one choice; write_rest adds the members after the index.
   template <class WriteRest>
-  void append_event(std::string& out, int choice, const TokenUsage& usage, WriteRest write_rest) const;
+  void append_event(std::string& out, int choice, const TokenUsage& usage,
+                    WriteRest write_rest) const;
   void append_event_end(std::string& out, const TokenUsage& usage) const;
   void write_token_ids(JsonWriter& json, const std::vector<serving::OutputToken>& tokens) const;
-  void write_stop_reason(JsonWriter& json, const std::string& stop_string, TokenId stop_token) const;
+  void write_stop_reason(JsonWriter& json, const std::string& stop_string,
+                         TokenId stop_token) const;
 
   const AnswerHead head_;
 

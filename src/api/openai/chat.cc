@@ -37,20 +37,36 @@ Status set_tool_choice(C& chat, const json::value& value) {
 
 const std::array kFields = {
     Field<C>{"messages", &set_messages, {}, "", "the conversation so far"},
-    Field<C>{"max_completion_tokens", [](C& c, std::int64_t v) {
+    Field<C>{"max_completion_tokens",
+             [](C& c, std::int64_t v) {
                c.wire.options.max_tokens = static_cast<int>(v);
                c.wire.options.max_tokens_field = "max_completion_tokens";
-             }, {.min = 1, .max = kMaxInt}, "", "the newer name of max_tokens"},
-    Field<C>{"logprobs", [](C& c, bool v) { c.logprobs = v; }, {}, "false",
+             },
+             {.min = 1, .max = kMaxInt},
+             "",
+             "the newer name of max_tokens"},
+    Field<C>{"logprobs",
+             [](C& c, bool v) { c.logprobs = v; },
+             {},
+             "false",
              "log-probabilities of the output tokens"},
-    Field<C>{"top_logprobs", [](C& c, std::int64_t v) { c.top_logprobs = static_cast<int>(v); },
-             {.min = 0, .max = 20}, "0", "and of the most likely ones"},
+    Field<C>{"top_logprobs",
+             [](C& c, std::int64_t v) { c.top_logprobs = static_cast<int>(v); },
+             {.min = 0, .max = 20},
+             "0",
+             "and of the most likely ones"},
     Field<C>{"tools", &set_tools, {}, "", "shown to the model by its template"},
     Field<C>{"tool_choice", &set_tool_choice, {}, "auto", "none or auto"},
-    Field<C>{"add_generation_prompt", [](C& c, bool v) { c.prompt.add_generation_prompt = v; }, {},
-             "true", "open the assistant's turn"},
-    Field<C>{"continue_final_message", [](C& c, bool v) { c.prompt.continue_final_message = v; }, {},
-             "false", "go on within the last message"},
+    Field<C>{"add_generation_prompt",
+             [](C& c, bool v) { c.prompt.add_generation_prompt = v; },
+             {},
+             "true",
+             "open the assistant's turn"},
+    Field<C>{"continue_final_message",
+             [](C& c, bool v) { c.prompt.continue_final_message = v; },
+             {},
+             "false",
+             "go on within the last message"},
     Field<C>{"add_special_tokens", [](C&, bool) {}, {}, "false", "the template brings them"},
 };
 
@@ -65,7 +81,9 @@ void write_token(JsonWriter& json, const serving::TokenText& token) {
 
 }  // namespace
 
-std::span<const Field<ChatWire>> chat_fields() { return kFields; }
+std::span<const Field<ChatWire>> chat_fields() {
+  return kFields;
+}
 
 Status parse_chat_fields(const json::object& body, ChatWire& chat) {
   if (auto ok = parse_fields(chat_fields(), body, chat); !ok) return ok;
@@ -119,7 +137,11 @@ void ChatFormat::append_events(std::string& out, const serving::TextDelta& delta
   if (!has_role_[choice]) {
     has_role_[choice] = true;
     append_event(out, delta.choice, usage, [&](JsonWriter& json) {
-      json.key("delta").open_object().field("role", "assistant").field("content", "").close_object();
+      json.key("delta")
+          .open_object()
+          .field("role", "assistant")
+          .field("content", "")
+          .close_object();
       if (head_.return_token_ids) {
         json.key("prompt_token_ids").open_array();
         for (const TokenId id : head_.prompt_token_ids[0]) json.integer(id);

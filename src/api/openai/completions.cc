@@ -59,26 +59,34 @@ Status set_prompt(C& completion, const json::value& value) {
 
 const std::array kFields = {
     Field<C>{"prompt", &set_prompt, {}, "", "text or token ids, one or several"},
-    Field<C>{"echo", [](C& c, bool v) { c.echo = v; }, {}, "false", "the answer repeats the prompt"},
-    Field<C>{"logprobs", [](C& c, std::int64_t v) { c.num_logprobs = static_cast<int>(v); },
-             {.min = 0, .max = 20}, "", "of each token and so many of the most likely"},
-    Field<C>{"add_special_tokens", [](C& c, bool v) { c.wire.options.add_special_tokens = v; }, {},
-             "true", "begin with the model's BOS token"},
+    Field<C>{
+        "echo", [](C& c, bool v) { c.echo = v; }, {}, "false", "the answer repeats the prompt"},
+    Field<C>{"logprobs",
+             [](C& c, std::int64_t v) { c.num_logprobs = static_cast<int>(v); },
+             {.min = 0, .max = 20},
+             "",
+             "of each token and so many of the most likely"},
+    Field<C>{"add_special_tokens",
+             [](C& c, bool v) { c.wire.options.add_special_tokens = v; },
+             {},
+             "true",
+             "begin with the model's BOS token"},
 };
 
-bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+bool is_continuation(char c) {
+  return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
+}
 
 int num_characters(std::string_view text) {
-  return static_cast<int>(
-      std::ranges::count_if(text, [](char c) { return !is_continuation(c); }));
+  return static_cast<int>(std::ranges::count_if(text, [](char c) { return !is_continuation(c); }));
 }
 
 // As OpenAI names tokens that are no whole characters: "bytes:\xe4\xbd".
 std::string token_name(const serving::TokenText& token) {
   std::string json_text;
   append_json_escaped(json_text, token.bytes);
-  const bool whole = json_text.find("\xEF\xBF\xBD") == std::string::npos ||
-                     token.bytes == "\xEF\xBF\xBD";
+  const bool whole =
+      json_text.find("\xEF\xBF\xBD") == std::string::npos || token.bytes == "\xEF\xBF\xBD";
   if (whole) return token.bytes;
   std::string name = "bytes:";
   for (const char byte : token.bytes) {
@@ -89,7 +97,9 @@ std::string token_name(const serving::TokenText& token) {
 
 }  // namespace
 
-std::span<const Field<CompletionWire>> completion_fields() { return kFields; }
+std::span<const Field<CompletionWire>> completion_fields() {
+  return kFields;
+}
 
 Status parse_completion_fields(const json::object& body, CompletionWire& completion) {
   if (auto ok = parse_fields(completion_fields(), body, completion); !ok) return ok;
@@ -134,7 +144,8 @@ int CompletionFormat::write_logprobs(JsonWriter& json,
       json.key(token_name(token.top[i])).number(std::max(token.top[i].logprob, -9999.0f));
       has_chosen |= token.top[i].id == token.token.id;
     }
-    if (!has_chosen) json.key(token_name(token.token)).number(std::max(token.token.logprob, -9999.0f));
+    if (!has_chosen)
+      json.key(token_name(token.token)).number(std::max(token.token.logprob, -9999.0f));
     json.close_object();
   }
   json.close_array().key("text_offset").open_array();

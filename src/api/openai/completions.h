@@ -25,7 +25,8 @@ Status parse_completion_fields(const json::object& body, CompletionWire& complet
 
 class CompletionFormat final : public AnswerFormat {
  public:
-  // text_offsets: by choice, where the generated text begins (after an echoed prompt), in characters.
+  // text_offsets: by choice, where the generated text begins (after an echoed prompt), in
+  // characters.
   CompletionFormat(AnswerHead head, std::vector<int> text_offsets);
   void append_events(std::string& out, const serving::TextDelta& delta,
                      const TokenUsage& usage) override;

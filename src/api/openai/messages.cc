@@ -22,9 +22,9 @@ constexpr int kMaxSchemaDepth = 32;
 
 // As clients write them → as templates know them.
 constexpr std::array kRoles = {
-    std::pair{"system", "system"},       std::pair{"developer", "system"},
-    std::pair{"user", "user"},           std::pair{"assistant", "assistant"},
-    std::pair{"tool", "tool"},           std::pair{"function", "tool"},
+    std::pair{"system", "system"}, std::pair{"developer", "system"},
+    std::pair{"user", "user"},     std::pair{"assistant", "assistant"},
+    std::pair{"tool", "tool"},     std::pair{"function", "tool"},
 };
 
 std::unexpected<Error> bad(const std::string& where, std::string_view what) {
@@ -111,8 +111,10 @@ class MessageParser {
     if (auto ok = parse_role(*object, where, message); !ok) return pass(ok);
     if (auto ok = parse_name(*object, where, message); !ok) return pass(ok);
     bool has_calls = false;
-    if (const json::value* calls = find(*object, "tool_calls"); calls && message.role == "assistant") {
-      if (auto ok = parse_tool_calls(*calls, where + ".tool_calls", call_ids_, message.extra); !ok) {
+    if (const json::value* calls = find(*object, "tool_calls");
+        calls && message.role == "assistant") {
+      if (auto ok = parse_tool_calls(*calls, where + ".tool_calls", call_ids_, message.extra);
+          !ok) {
         return pass(ok);
       }
       has_calls = true;

@@ -53,7 +53,8 @@ Result<serving::ModelHandle> find_model(const ApiContext& context, const json::o
   if (!name->is_string()) return wrong_type("model", "a string", *name);
   auto model = context.text.find_model(name->as_string());
   if (!model && model.error().kind == ErrorKind::not_found) {
-    model.error().message = fmt::format("The model {} does not exist.", safe_name(name->as_string()));
+    model.error().message =
+        fmt::format("The model {} does not exist.", safe_name(name->as_string()));
   }
   return model;
 }

@@ -11,14 +11,21 @@ constexpr double kTwo53 = 9007199254740992.0;
 
 std::string_view kind_name(const json::value& value) {
   switch (value.kind()) {
-    case json::kind::null: return "null";
-    case json::kind::bool_: return "a boolean";
+    case json::kind::null:
+      return "null";
+    case json::kind::bool_:
+      return "a boolean";
     case json::kind::int64:
-    case json::kind::uint64: return "an integer";
-    case json::kind::double_: return "a number";
-    case json::kind::string: return "a string";
-    case json::kind::array: return "an array";
-    case json::kind::object: return "an object";
+    case json::kind::uint64:
+      return "an integer";
+    case json::kind::double_:
+      return "a number";
+    case json::kind::string:
+      return "a string";
+    case json::kind::array:
+      return "an array";
+    case json::kind::object:
+      return "an object";
   }
   return "something else";
 }
@@ -56,8 +63,9 @@ std::unexpected<Error> missing(std::string_view name) {
 }
 
 std::unexpected<Error> unsupported(std::string_view name, std::string_view why) {
-  return invalid(fmt::format("Unsupported parameter: '{}'{}{}.", name, why.empty() ? "" : ": ", why),
-                 std::string(name), "unsupported_parameter");
+  return invalid(
+      fmt::format("Unsupported parameter: '{}'{}{}.", name, why.empty() ? "" : ": ", why),
+      std::string(name), "unsupported_parameter");
 }
 
 Result<bool> read_boolean(std::string_view name, const json::value& value) {
@@ -94,8 +102,9 @@ Result<std::string> read_string(std::string_view name, const json::value& value,
   if (!value.is_string()) return wrong_type(name, "a string", value);
   const json::string& text = value.as_string();
   if (!inside(static_cast<double>(text.size()), range)) {
-    return invalid(fmt::format("Invalid '{}': expected a string of {} bytes.", name, describe(range)),
-                   std::string(name), "value_out_of_range");
+    return invalid(
+        fmt::format("Invalid '{}': expected a string of {} bytes.", name, describe(range)),
+        std::string(name), "value_out_of_range");
   }
   return std::string(text);
 }

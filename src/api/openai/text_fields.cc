@@ -38,8 +38,8 @@ Status set_logit_bias(WireRequest& wire, const json::value& value) {
   const json::object* biases = value.if_object();
   if (!biases) return wrong_type("logit_bias", "an object", value);
   if (biases->size() > kMaxBiases) {
-    return invalid(fmt::format("Invalid 'logit_bias': at most {} entries.", kMaxBiases), "logit_bias",
-                   "value_out_of_range");
+    return invalid(fmt::format("Invalid 'logit_bias': at most {} entries.", kMaxBiases),
+                   "logit_bias", "value_out_of_range");
   }
   for (const auto& [key, bias] : *biases) {
     TokenId id = 0;
@@ -104,7 +104,9 @@ Status set_n(WireRequest& wire, std::int64_t n, std::string_view name) {
 
 // Shorthand for the setters.
 using W = WireRequest;
-SamplingParams& sampling(W& wire) { return wire.options.sampling; }
+SamplingParams& sampling(W& wire) {
+  return wire.options.sampling;
+}
 
 const std::array kFields = {
     Field<W>{"stream", [](W& w, bool v) { w.stream = v; }, {}, "false", "answer by server-sent events"},
@@ -166,9 +168,15 @@ const std::array kFields = {
     Field<W>{"best_of", [](W&, std::int64_t) {}, {.min = 1, .max = 128}, "1", "only 1"},
 };
 
-bool always(const json::value&) { return true; }
-bool when_true(const json::value& v) { return !v.is_bool() || v.as_bool(); }
-bool when_above_one(const json::value& v) { return !v.is_int64() || v.as_int64() > 1; }
+bool always(const json::value&) {
+  return true;
+}
+bool when_true(const json::value& v) {
+  return !v.is_bool() || v.as_bool();
+}
+bool when_above_one(const json::value& v) {
+  return !v.is_int64() || v.as_int64() > 1;
+}
 bool when_not_empty(const json::value& v) {
   if (v.is_string()) return !v.as_string().empty();
   if (v.is_array()) return !v.as_array().empty();
@@ -220,8 +228,8 @@ Result<std::optional<double>> positive_header(const net::HttpRequest& http, std:
   if (text.empty()) return std::nullopt;
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool ok = error == std::errc() && end == text.data() + text.size() && std::isfinite(value) &&
-                  value > 0 && value <= kMaxTimeoutSeconds * 1000;
+  const bool ok = error == std::errc() && end == text.data() + text.size() &&
+                  std::isfinite(value) && value > 0 && value <= kMaxTimeoutSeconds * 1000;
   if (ok) return value;
   return invalid(fmt::format("Invalid header '{}': expected milliseconds above 0 and at most {}.",
                              name, kMaxTimeoutSeconds * 1000),
@@ -230,8 +238,12 @@ Result<std::optional<double>> positive_header(const net::HttpRequest& http, std:
 
 }  // namespace
 
-std::span<const Field<WireRequest>> text_fields() { return kFields; }
-std::span<const Refusal> refusals() { return kRefusals; }
+std::span<const Field<WireRequest>> text_fields() {
+  return kFields;
+}
+std::span<const Refusal> refusals() {
+  return kRefusals;
+}
 
 Status check_refusals(const json::object& body) {
   for (const Refusal& refusal : kRefusals) {

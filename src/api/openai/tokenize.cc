@@ -42,13 +42,25 @@ const std::array kFields = {
     Field<T>{"prompt", [](T& t, std::string v) { t.prompt = std::move(v); }, {}, "", "text"},
     Field<T>{"messages", &set_messages, {}, "", "or a conversation"},
     Field<T>{"tools", &set_tools, {}, "", "with its tools"},
-    Field<T>{"add_special_tokens", [](T& t, bool v) { t.add_special_tokens = v; }, {},
-             "true for text, false for messages", "BOS and its like"},
-    Field<T>{"add_generation_prompt", [](T& t, bool v) { t.chat.add_generation_prompt = v; }, {},
-             "true", "open the assistant's turn"},
-    Field<T>{"continue_final_message", [](T& t, bool v) { t.chat.continue_final_message = v; }, {},
-             "false", "go on within the last message"},
-    Field<T>{"return_token_strs", [](T& t, bool v) { t.return_token_strs = v; }, {}, "false",
+    Field<T>{"add_special_tokens",
+             [](T& t, bool v) { t.add_special_tokens = v; },
+             {},
+             "true for text, false for messages",
+             "BOS and its like"},
+    Field<T>{"add_generation_prompt",
+             [](T& t, bool v) { t.chat.add_generation_prompt = v; },
+             {},
+             "true",
+             "open the assistant's turn"},
+    Field<T>{"continue_final_message",
+             [](T& t, bool v) { t.chat.continue_final_message = v; },
+             {},
+             "false",
+             "go on within the last message"},
+    Field<T>{"return_token_strs",
+             [](T& t, bool v) { t.return_token_strs = v; },
+             {},
+             "false",
              "the tokens as text, too"},
 };
 
@@ -82,9 +94,10 @@ Result<std::string> tokenize(const ApiContext& context, const net::HttpRequest& 
   if (auto ok = check_refusals(*body); !ok) return pass(ok);
   if (!wire.prompt && wire.chat.messages.empty()) return missing("prompt");
   if (wire.chat.continue_final_message) wire.chat.add_generation_prompt = false;
-  auto tokens = wire.prompt ? context.text.tokenize(**model, *wire.prompt,
-                                                    wire.add_special_tokens.value_or(true), "prompt")
-                            : context.text.tokenize_chat(**model, wire.chat);
+  auto tokens = wire.prompt
+                    ? context.text.tokenize(**model, *wire.prompt,
+                                            wire.add_special_tokens.value_or(true), "prompt")
+                    : context.text.tokenize_chat(**model, wire.chat);
   if (!tokens) return pass(tokens);
   return tokens_body(**model, *tokens, wire.return_token_strs);
 }

@@ -8,7 +8,8 @@
 
 namespace millrace::api {
 
-// {model, prompt | messages, add_special_tokens, return_token_strs} → {count, max_model_len, tokens}
+// {model, prompt | messages, add_special_tokens, return_token_strs} → {count, max_model_len,
+// tokens}
 void post_tokenize(const ApiContext& context, const net::HttpRequest& http,
                    std::shared_ptr<net::Responder> respond);
 // {model, tokens} → {prompt}
