@@ -19,7 +19,7 @@ Way way_of(const ExecView& exec, const GemmArgs& args) {
     few = few && few_can(args.parts[p].weight->kind);
     bf16 = bf16 || args.parts[p].weight->kind == DType::bf16;
   }
-  if (few && args.m <= kFewRows) return args.m == 1 && !bf16 ? Way::base : Way::few;
+  if (few && args.m <= kFewRows && (bf16 || args.m >= kTileRows)) return Way::few;
   return args.m < kTileRows ? Way::base : Way::tiles;
 }
 

@@ -144,12 +144,16 @@ void multiply_codes(const Planes& x, const PackedWeight& weight, int panel, uint
   Lookahead ahead(from, panel_bytes<kind>(weight.k));
   __m512 acc[tokens];
   for (int m = 0; m < tokens; ++m) acc[m] = _mm512_setzero_ps();
-  // Tile t is multiplied while the products of tile t - 1 are scaled.
+  const auto codes_of = [&](int t) {
+    return code_tile<values>(from + static_cast<size_t>(t) * kTileBytes<values>,
+                             unpacked + static_cast<size_t>(t % 2) * kTile);
+  };
+  const uint8_t* next_b = codes_of(0);
+  // Tile t is multiplied while tile t + 1 is unpacked and the products of tile t - 1 are scaled.
   for (int t = 0; t <= num_tiles; ++t) {
     if (t < num_tiles) {
       ahead.upto(t + 1, num_tiles);
-      const uint8_t* b = code_tile<values>(from + static_cast<size_t>(t) * kTileBytes<values>,
-                                           unpacked + static_cast<size_t>(t % 2) * kTile);
+      const uint8_t* b = next_b;
       const uint8_t* a = x.tiles + static_cast<size_t>(t * tiles_each) * kTile;
       uint8_t* c = dots + static_cast<size_t>(t % 2 * tiles_each) * kTile;
       _tile_loadd(7, b, 64);
@@ -175,6 +179,7 @@ void multiply_codes(const Planes& x, const PackedWeight& weight, int panel, uint
       }
       if constexpr (tiles_each > 2) _tile_stored(2, c + 2 * kTile, 64);
       if constexpr (tiles_each > 3) _tile_stored(3, c + 3 * kTile, 64);
+      if (t + 1 < num_tiles) next_b = codes_of(t + 1);
     }
     if (t == 0) continue;
     const uint8_t* c = dots + static_cast<size_t>((t - 1) % 2 * tiles_each) * kTile;

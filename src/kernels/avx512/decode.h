@@ -76,11 +76,11 @@ inline ScaleMin scale_min(const uint8_t* scales, size_t g) {
 // Asks for what lies kDistance bytes further on, values and scales of this panel and the next ones,
 // at the pace at which the panel is used up.
 struct Lookahead {
-  static constexpr size_t kDistance = 8192;
+  static constexpr size_t kDistance = 2048;
   Lookahead(const uint8_t* panel, size_t bytes_) : start(panel + kDistance), bytes(bytes_) {}
   void upto(int step, int steps) {
     const size_t end = bytes * static_cast<size_t>(step) / static_cast<size_t>(steps);
-    for (; at < end; at += 64) _mm_prefetch(start + at, _MM_HINT_T0);
+    for (; at < end; at += 64) _mm_prefetch(start + at, _MM_HINT_T1);
   }
   const uint8_t* start;
   size_t bytes, at = 0;
