@@ -246,6 +246,7 @@ std::string_view strip_right(std::string_view text, std::string_view set) {
 
 std::size_t find_text(std::string_view text, std::string_view what) {
   if (what.empty()) return 0;
+  if (text.size() < what.size()) return std::string_view::npos;  // memmem wants no null either
   const void* const found = ::memmem(text.data(), text.size(), what.data(), what.size());
   if (!found) return std::string_view::npos;
   return static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
