@@ -47,6 +47,7 @@ class Server:
         self.log = open(self.log_path, "wb")
         command = [str(binary()), "serve", str(models), "--port", "0", "--admin-port", "0",
                    "--port-file", str(port_file), *flags]
+        self.told_to_stop = False
         self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT)
         try:
             self._await_ready(port_file)
@@ -100,18 +101,26 @@ class Server:
                 pytest.fail(f"not idle: {blocks}, running and waiting {requests_left}")
             time.sleep(0.05)
 
+    def terminate(self):
+        """What a supervisor does first: SIGTERM. Running requests may end."""
+        self.told_to_stop = True
+        self.process.send_signal(signal.SIGTERM)
+
     def stop(self):
-        """Ends it as a supervisor would; the exit status."""
+        """The exit status, None when it had to be killed."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.terminate()
             try:
                 self.process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+                return None
+        return self.process.returncode
+
+    def clean_up(self):
         self.log.close()
         self.folder.cleanup()
-        return self.process.returncode
 
 
 @contextlib.contextmanager
@@ -120,8 +129,9 @@ def serving(models, *flags):
     try:
         yield server
     finally:
-        died = server.process.poll()
-        log = server.log_text()
+        died = None if server.told_to_stop else server.process.poll()
         status = server.stop()
+        log = server.log_text()
+        server.clean_up()
     assert died is None, f"the server died with {died}:\n{log}"
     assert status == 0, f"stopped with {status}:\n{log}"

@@ -11,6 +11,8 @@ class Forecaster {
   // After each step: how long it took and how many waiting sequences started in it.
   void observe(const Scheduler& scheduler, const EngineConfig& config, double step_seconds,
                int num_started, bool queue_was_empty);
+  // A sequence ended by itself after this many tokens.
+  void observe_finished(int num_output_tokens);
   // Nothing is left to do: whoever comes now starts at once.
   void rest() {
     forecast_.is_full = false;
@@ -20,8 +22,11 @@ class Forecaster {
 
  private:
   Forecast forecast_;
-  double busy_seconds_ = 0;  // with requests waiting, since the rate was last taken
+  // While requests waited, fading.
+  double busy_seconds_ = 0;
+  double num_busy_steps_ = 0;
   double num_started_ = 0;
+  double mean_output_tokens_ = 0;
 };
 
 }  // namespace millrace::engine

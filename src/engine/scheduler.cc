@@ -12,9 +12,11 @@ namespace {
 
 constexpr double kDecodeWeight = 2.0;    // of a generated token against a prompt token
 constexpr double kUrgentHorizon = 0.05;  // seconds before its latest start that one is urgent
-constexpr int kMaxOutranked = 4;         // preempted for higher priorities in one step
+constexpr int kMaxPutBack = 4;           // preempted in one step for those that should go first
 constexpr auto kAnyPriority = std::numeric_limits<std::int64_t>::min();
-constexpr double kFirst = -kNoTime;  // latest start of one that was preempted
+int is_running(Phase phase) {
+  return phase == Phase::prefill || phase == Phase::decode ? 1 : 0;
+}
 
 }  // namespace
 
@@ -52,6 +54,7 @@ SeqId Scheduler::add(NewSequence added) {
 
   // A request without an SLO is due after our patience; those are never late enough to be demoted.
   s.keeps_latest_start = added.ttft_due == kNoTime;
+  s.ttft_budget = std::min(added.ttft_due - s.arrival, config_.patience_seconds);
   const double due =
       std::min({added.ttft_due, added.deadline, s.arrival + config_.patience_seconds});
   enqueue(id, due - cost_model_.predict(with_chunk({}, 0, s.num_prompt_tokens)));
@@ -85,7 +88,7 @@ void Scheduler::pause(SeqId id) {
 void Scheduler::resume(SeqId id) {
   const Phase phase = at(id).phase;
   if (phase == Phase::paused) enter(id, Phase::ready);
-  if (phase == Phase::parked) enqueue(id, kFirst);
+  if (phase == Phase::parked) enqueue(id, kPutBack);
 }
 
 std::vector<SeqId>* Scheduler::list_of(Phase phase) {
@@ -110,6 +113,7 @@ std::vector<SeqId>* Scheduler::list_of(Phase phase) {
 void Scheduler::enter(SeqId id, Phase phase) {
   Sequence& s = at(id);
   if (s.phase == Phase::waiting) queue_.erase(s.priority, s.wait_key);
+  tenants_.count_running(s.tenant, is_running(phase) - is_running(s.phase));
   if (std::vector<SeqId>* list = list_of(s.phase)) {  // order does not matter: fill the gap
     const SeqId last = list->back();
     (*list)[slot(s.list_index)] = last;
@@ -149,7 +153,7 @@ const StepPlan& Scheduler::schedule(double now) {
   num_prompt_logprob_rows_ = config_.max_prompt_logprob_rows;
   is_queue_blocked_ = false;
   rejoin_resumed();
-  make_way_for_priority();
+  make_way();
   reserve_decode_blocks();
   plan_decodes();
   plan_prefills();
@@ -173,8 +177,7 @@ void Scheduler::rejoin_resumed() {
 }
 
 // Who should start next. Earliest-due-first lets one late request make all after it late, so one
-// that can no longer make its TTFT SLO waits as if it had just come without one: behind those that
-// still can, but not for ever.
+// that can no longer make its TTFT SLO stands back, once, as if it had only just come.
 const WaitKey* Scheduler::front_of_queue() {
   for (;;) {
     const WaitKey* key = queue_.front(now_ + kUrgentHorizon);
@@ -182,22 +185,42 @@ const WaitKey* Scheduler::front_of_queue() {
     const SeqId id = key->sequence;
     if (at(id).keeps_latest_start) return key;
     at(id).keeps_latest_start = true;
-    enqueue(id, now_ + config_.patience_seconds);
+    enqueue(id, now_ + at(id).ttft_budget);
   }
 }
 
-// A request that outranks a running one does not wait for it.
-void Scheduler::make_way_for_priority() {
-  for (int i = 0; i < kMaxOutranked; ++i) {
-    const WaitKey* key = front_of_queue();
+// A request that outranks running ones does not wait for them, nor does a tenant below its share of
+// the seats for one above it (what that costs the other is little: its prefix stays in the cache).
+void Scheduler::make_way() {
+  for (int i = 0; i < kMaxPutBack; ++i) {
+    const WaitKey* key = queue_.front(now_ + kUrgentHorizon);
     if (key == nullptr) return;
     const Sequence& s = sequence(key->sequence);
-    const bool has_slot = num_running() < config_.max_num_seqs;
-    if (has_slot && kv_.blocks_for(s.num_tokens()) <= pool().num_available()) return;
-    const SeqId victim = pick_victim(s.priority, has_slot);
+    const int num_seats = config_.max_num_seqs - num_running();
+    const bool has_seat = num_seats >= std::min(kMaxPutBack - i, queue_.num_first_in_line());
+    if (has_seat && kv_.blocks_for(s.num_tokens()) <= pool().num_available()) return;
+    SeqId victim = pick_victim(s.priority, has_seat);
+    if (victim < 0 && config_.enable_prefix_caching &&
+        num_seats < std::min(kMaxPutBack - i, queue_.num_first_in_line(s.tenant)))
+      victim = pick_unfair(s);
     if (victim < 0) return;
     preempt(victim);
   }
+}
+
+// The latest arrival of a tenant that holds more than its share of the seats, for one that holds
+// less.
+SeqId Scheduler::pick_unfair(const Sequence& waiting) const {
+  const int share = config_.max_num_seqs / std::max(tenants_.num_active(), 1);
+  if (tenants_.num_running(waiting.tenant) >= share) return -1;
+  SeqId victim = -1;
+  for (const SeqId id : decoding_) {
+    const Sequence& s = sequence(id);
+    if (tenants_.num_running(s.tenant) > share + 1 && s.priority >= waiting.priority &&
+        (victim < 0 || s.arrival > sequence(victim).arrival))
+      victim = id;
+  }
+  return victim;
 }
 
 void Scheduler::reserve_decode_blocks() {
@@ -268,7 +291,7 @@ void Scheduler::preempt(SeqId id) {
   if (s.phase == Phase::paused) {
     enter(id, Phase::parked);
   } else {
-    enqueue(id, kFirst);
+    enqueue(id, kPutBack);
   }
 }
 

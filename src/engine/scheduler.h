@@ -74,7 +74,7 @@ class Scheduler {
 
   // schedule(), in this order
   void rejoin_resumed();
-  void make_way_for_priority();
+  void make_way();
   void reserve_decode_blocks();
   void plan_decodes();
   void plan_prefills();
@@ -96,6 +96,7 @@ class Scheduler {
   bool admit(SeqId id);
   bool reclaim_from_paused();
   SeqId pick_victim(std::int64_t outranked_by, bool paused_help) const;
+  SeqId pick_unfair(const Sequence& waiting) const;
   void preempt(SeqId id);
 
   const EngineConfig& config_;

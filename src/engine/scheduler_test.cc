@@ -166,7 +166,7 @@ TEST(Scheduler, LateRequestsStandBackForThoseThatCanStillMakeIt) {
   ASSERT_EQ(h.step(), "");
   NewSequence late = sequence_of(4, 2, 1), fresh = sequence_of(4, 2, 2);
   late.ttft_due = 0.2;
-  fresh.ttft_due = 2.0;
+  fresh.ttft_due = 0.68;  // the late one, put back at 0.5, is due again at 0.7
   const SeqId l = h.add(std::move(late)), f = h.add(std::move(fresh));
   ASSERT_EQ(h.drain(), "");
   EXPECT_EQ(h.finished, (std::vector<SeqId>{runs, f, l}));

@@ -59,6 +59,7 @@ struct Sequence {
   ScopeId scope = 0;
   WaitKey wait_key;
   double arrival = 0, deadline = kNoTime;
+  double ttft_budget = 0;       // from arrival to when the first token is due
   double first_scheduled = -1;  // < 0: not yet
 
   int num_tokens() const { return static_cast<int>(tokens.size()); }

@@ -26,12 +26,15 @@ class Tenants {
   double served(TenantId tenant) const { return at(tenant).served; }
   // The tenant was chosen: virtual time is at least its counter from now on.
   void chosen(TenantId tenant) { virtual_time_ = std::max(virtual_time_, served(tenant)); }
-  int num_live(TenantId tenant) const { return at(tenant).num_live; }
+  void count_running(TenantId tenant, int by) { at(tenant).num_running += by; }
+  int num_running(TenantId tenant) const { return at(tenant).num_running; }
+  int num_active() const { return num_active_; }  // with any live request
 
  private:
   struct Tenant {
     double served = 0;
     int num_live = 0;
+    int num_running = 0;
     std::string name;
   };
   // Counters of idle tenants are kept until there are this many.
@@ -40,6 +43,7 @@ class Tenants {
   const Tenant& at(TenantId tenant) const { return tenants_[static_cast<std::size_t>(tenant)]; }
 
   double virtual_time_ = 0;
+  int num_active_ = 0;
   std::vector<Tenant> tenants_;
   std::vector<TenantId> unused_;
   std::unordered_map<std::string, TenantId> by_name_;

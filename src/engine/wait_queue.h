@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <queue>
 #include <set>
@@ -27,6 +28,9 @@ struct WaitKey {
   auto operator<=>(const WaitKey&) const = default;
 };
 
+// The latest start of a sequence that was preempted.
+inline constexpr double kPutBack = -std::numeric_limits<double>::infinity();
+
 class WaitQueue {
  public:
   // A tenant whose counter exceeds the lowest waiting one by more than the slack cannot jump ahead.
@@ -42,6 +46,9 @@ class WaitQueue {
   // waiting, the most slack. O(tenants).
   const WaitKey* back() const;
 
+  // How many wait in the class that goes first.
+  int num_first_in_line() const { return classes_.empty() ? 0 : classes_.begin()->second.size; }
+  int num_first_in_line(TenantId tenant) const;
   int size() const { return size_; }
   bool empty() const { return size_ == 0; }
 
@@ -56,9 +63,10 @@ class WaitQueue {
     bool has_turn = false;
   };
   struct Class {
-    std::set<WaitKey> by_slack;
+    std::set<WaitKey> by_slack;  // without those put back
     std::unordered_map<TenantId, Waiting> by_tenant;
     std::priority_queue<Turn, std::vector<Turn>, std::greater<>> turns;
+    int size = 0;
   };
   TenantId least_served(Class& waiting) const;
 

@@ -15,13 +15,37 @@
 namespace millrace::models {
 namespace {
 
-constexpr std::uint32_t kGgufF32 = 0;
 constexpr std::uint32_t kGgufBf16 = 30;
+
+std::uint32_t gguf_type(DType type) {
+  switch (type) {
+    case DType::q4_0:
+      return 2;
+    case DType::q4_1:
+      return 3;
+    case DType::q5_0:
+      return 6;
+    case DType::q5_1:
+      return 7;
+    case DType::q8_0:
+      return 8;
+    case DType::q4_k:
+      return 12;
+    case DType::q5_k:
+      return 13;
+    case DType::q6_k:
+      return 14;
+    default:
+      return 0;  // f32
+  }
+}
 
 struct GgufTensor {
   std::string name;
   std::vector<std::int64_t> shape;  // row-major
   std::vector<float> values;
+  DType type = DType::f32;
+  std::string blocks = {};
 };
 
 std::string replaced(std::string text, std::string_view from, std::string_view to) {
@@ -121,7 +145,8 @@ std::vector<GgufTensor> gguf_tensors(const TinyModel& model, const std::string& 
   const int heads = config_int(model.config, "num_attention_heads", 1);
   const int kv_heads = config_int(model.config, "num_key_value_heads", heads);
   for (const TinyTensor& tensor : model.tensors) {
-    GgufTensor copy{gguf_name(tensor.name), tensor.shape, tensor.values};
+    GgufTensor copy{gguf_name(tensor.name), tensor.shape, tensor.values, tensor.type,
+                    tensor.blocks};
     const bool is_q = tensor.name.find("q_proj") != std::string::npos;
     const bool is_k = tensor.name.find("k_proj") != std::string::npos;
     if (arch == "llama" && (is_q || is_k)) copy.values = permuted(tensor, is_q ? heads : kv_heads);
@@ -245,7 +270,8 @@ std::string gguf_bytes(const TinyModel& model) {
     const bool brain = model.bf16 && tensor.shape.size() == 2;
     data.resize((data.size() + 31) / 32 * 32);
     const std::vector<std::int64_t> dims(tensor.shape.rbegin(), tensor.shape.rend());
-    file.tensor(tensor.name, dims, brain ? kGgufBf16 : kGgufF32, data.size());
+    file.tensor(tensor.name, dims, brain ? kGgufBf16 : gguf_type(tensor.type), data.size());
+    data += tensor.blocks;
     for (const float value : tensor.values) {
       const auto bits = std::bit_cast<std::uint32_t>(value);
       const std::uint32_t stored = brain ? bits >> 16 : bits;

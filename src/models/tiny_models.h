@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 #include "base/json.h"
+#include "tensor/dtype.h"
 
 namespace millrace::models {
 
@@ -21,6 +22,8 @@ struct TinyTensor {
   std::string name;  // as in the Hugging Face checkpoint
   std::vector<std::int64_t> shape;
   std::vector<float> values;  // already rounded to bf16 where the model is bf16
+  DType type = DType::f32;    // a block format: `blocks` holds the tensor, values is empty
+  std::string blocks = {};
 };
 
 // The log-probabilities that transformers gave after position `position` of the prompt.
@@ -38,6 +41,7 @@ struct TinyModel {
   std::vector<std::int32_t> prompt;
   std::vector<GoldenRow> rows;
   std::vector<std::int32_t> greedy;
+  double bf16_error = 0;  // of transformers' bf16 run against its float32 run, on these rows
 };
 
 inline float rounded_to_bf16(float x) {
@@ -56,19 +60,61 @@ inline std::size_t num_elements(const std::vector<std::int64_t>& shape) {
   return count;
 }
 
-// [-1, 1): FNV-1a of the text seeds SplitMix64, 24 bits a value.
-inline std::vector<double> hashed_values(std::string_view seed_text, std::size_t count) {
+// FNV-1a of the text seeds SplitMix64.
+inline std::vector<std::uint64_t> hashed_bits(std::string_view seed_text, std::size_t count) {
   std::uint64_t seed = 0xcbf29ce484222325u;
   for (const char c : seed_text) seed = (seed ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-  std::vector<double> values(count);
-  for (double& value : values) {
+  std::vector<std::uint64_t> values(count);
+  for (std::uint64_t& value : values) {
     std::uint64_t x = seed += 0x9e3779b97f4a7c15u;
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
     x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    x ^= x >> 31;
-    value = static_cast<double>(x >> 40) / 8388608.0 - 1.0;
+    value = x ^ (x >> 31);
   }
   return values;
+}
+
+// [-1, 1), 24 bits a value.
+inline std::vector<double> hashed_values(std::string_view seed_text, std::size_t count) {
+  std::vector<double> values;
+  for (const std::uint64_t x : hashed_bits(seed_text, count)) {
+    values.push_back(static_cast<double>(x >> 40) / 8388608.0 - 1.0);
+  }
+  return values;
+}
+
+// Blocks of random bytes whose f16 fields keep their mantissa and get a sane sign and exponent.
+inline std::string hashed_blocks(std::string_view seed_text, DType type, std::size_t elements) {
+  struct Field {
+    DType type;
+    std::size_t offset;
+    unsigned base;
+  };
+  constexpr Field kFields[] = {
+      {DType::q4_0, 0, 0x2000}, {DType::q4_1, 0, 0x2000}, {DType::q4_1, 2, 0xac00},
+      {DType::q5_0, 0, 0x1c00}, {DType::q5_1, 0, 0x1c00}, {DType::q5_1, 2, 0xac00},
+      {DType::q8_0, 0, 0x1400}, {DType::q4_k, 0, 0x0c00}, {DType::q4_k, 2, 0x1800},
+      {DType::q5_k, 0, 0x0800}, {DType::q5_k, 2, 0x1800}, {DType::q6_k, 208, 0x0400}};
+  const std::size_t size = dtype_block_bytes(type);
+  std::string bytes;
+  for (const std::uint64_t x : hashed_bits(seed_text, elements / dtype_block_elements(type) * size))
+    bytes.push_back(static_cast<char>(x >> 56));
+  for (std::size_t block = 0; block < bytes.size(); block += size) {
+    for (const Field& field : kFields) {
+      if (field.type != type) continue;
+      char& high = bytes[block + field.offset + 1];
+      high = static_cast<char>((static_cast<unsigned char>(high) & 3) | field.base >> 8);
+    }
+  }
+  return bytes;
+}
+
+inline DType block_type(std::string_view name) {
+  for (const DType type : {DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0,
+                           DType::q4_k, DType::q5_k, DType::q6_k}) {
+    if (name == dtype_name(type)) return type;
+  }
+  return DType::f32;
 }
 
 inline std::filesystem::path golden_folder() {
@@ -117,6 +163,12 @@ inline TinyModel make_tiny_model(const std::string& golden_name) {
     for (const json::value& dim : entry.at(1).as_array()) {
       tensor.shape.push_back(dim.to_number<std::int64_t>());
     }
+    if (entry.at(2).is_string()) {
+      tensor.type = block_type(entry.at(2).as_string());
+      tensor.blocks =
+          hashed_blocks(salt + "/" + tensor.name, tensor.type, num_elements(tensor.shape));
+      continue;
+    }
     const auto scale = entry.at(2).to_number<double>();
     const auto offset = entry.at(3).to_number<double>();
     for (const double u : hashed_values(salt + "/" + tensor.name, num_elements(tensor.shape))) {
@@ -127,6 +179,7 @@ inline TinyModel make_tiny_model(const std::string& golden_name) {
   model.prompt = golden_ids(golden, "prompt");
   model.rows = golden_rows(golden);
   model.greedy = golden_ids(golden, "greedy");
+  model.bf16_error = golden.at("bf16_error").to_number<double>();
   return model;
 }
 

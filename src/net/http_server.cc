@@ -26,7 +26,7 @@ constexpr std::size_t kMaxRefusals = 64;
 std::chrono::milliseconds tick_interval(const HttpLimits& limits) {
   const auto shortest = std::min({limits.header_timeout, limits.body_window, limits.idle_timeout,
                                   limits.write_stall_timeout, limits.linger_timeout});
-  return std::clamp(shortest / 8, std::chrono::milliseconds(5), std::chrono::milliseconds(250));
+  return std::clamp(shortest / 4, std::chrono::milliseconds(5), std::chrono::milliseconds(500));
 }
 
 UniqueFd spare_fd() {

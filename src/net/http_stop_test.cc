@@ -128,9 +128,10 @@ TEST(HttpStop, under_load_loses_no_answer_that_was_begun) {
     server.start();
     std::atomic<int> num_answers = 0;
     std::vector<std::thread> clients;
+    std::vector<std::unique_ptr<RawPeer>> peers;
+    for (int c = 0; c < 6; ++c) peers.push_back(std::make_unique<RawPeer>(server.port()));
     for (int c = 0; c < 6; ++c) {
-      clients.emplace_back([&] {
-        RawPeer peer(server.port());
+      clients.emplace_back([&num_answers, &peer = *peers[static_cast<std::size_t>(c)]] {
         while (peer.send("GET /count HTTP/1.1\r\nHost: a\r\n\r\n")) {
           if (peer.read_response().status != 200) return;
           ++num_answers;

@@ -211,6 +211,21 @@ TEST_F(ServiceTest, SilenceIsBroken) {
   EXPECT_TRUE(recording->wait([&] { return recording->gone; }));
 }
 
+TEST_F(ServiceTest, EndAllAnswersEveryone) {
+  fake->automatic = false;
+  std::vector<std::shared_ptr<Recording>> recordings;
+  for (int i = 0; i < 3; ++i) {
+    recordings.push_back(std::make_shared<Recording>());
+    service.start(*service.chat(chat("Hi")), std::make_unique<RecordingSink>(recordings.back()));
+  }
+  service.end_all({.kind = ErrorKind::unavailable, .message = "bye", .code = "server_shutdown"});
+  for (const auto& recording : recordings) {
+    ASSERT_TRUE(recording->wait_end());
+    EXPECT_EQ(recording->error->code, "server_shutdown");
+  }
+  EXPECT_EQ(admission.num_requests(), 0);
+}
+
 TEST_F(ServiceTest, KnowsItsModels) {
   EXPECT_EQ(service.find_model("nope").error().code, "model_not_found");
   EXPECT_EQ(service.find_model("M").value()->name(), "m");

@@ -69,6 +69,16 @@ void TextStream::cancel() {
   wake();
 }
 
+void TextStream::fail(Error error) {
+  {
+    std::lock_guard lock(failing_mutex_);
+    failing_with_ = std::move(error);
+  }
+  failing_ = true;
+  close_channels();
+  wake();
+}
+
 void TextStream::poke() {
   idle_due_ = true;
   wake();
@@ -109,6 +119,10 @@ void TextStream::deliver() {
   for (const auto& choice : choices_) {
     if (!choice->done && choice->signalled.exchange(false)) drain(*choice);
     if (failure_) break;
+  }
+  if (failing_ && num_open_ > 0) {
+    std::lock_guard lock(failing_mutex_);
+    failure_ = failing_with_;
   }
   if (failure_) {
     metrics_.error.add(num_open_);

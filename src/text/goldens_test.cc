@@ -28,7 +28,8 @@ std::vector<std::string> golden_texts() {
   for (const auto& hex : file.at("broken_hex").as_array()) {
     std::string bytes;
     for (std::size_t i = 0; i + 1 < hex.as_string().size(); i += 2) {
-      bytes += static_cast<char>(std::stoi(std::string(hex.as_string().subview(i, 2)), nullptr, 16));
+      bytes +=
+          static_cast<char>(std::stoi(std::string(hex.as_string().subview(i, 2)), nullptr, 16));
     }
     texts.push_back(bytes);
   }

@@ -223,5 +223,40 @@ TEST_F(NativeBackendTest, GgufFileBringsVocabularyAndTemplate) {
   EXPECT_TRUE(story.starts_with("\xe2\x96\x81Once\xe2\x96\x81upon\xe2\x96\x81")) << story;
 }
 
+// The real model, when it is there: the answer that the exact weights give.
+TEST_F(NativeBackendTest, SmolLm2KnowsTheCapitalOfFrance) {
+  const char* folder = std::getenv("MILLRACE_MODELS");
+  ModelSpec spec;
+  spec.name = "smollm2";
+  const std::filesystem::path models = folder
+                                           ? std::filesystem::path(folder)
+                                           : std::filesystem::path(MILLRACE_SOURCE_DIR) / "models";
+  spec.path = models / "smollm2-135m-instruct" / "SmolLM2-135M-Instruct.Q4_1.gguf";
+  if (!backend_.recognises(spec)) GTEST_SKIP() << "no SmolLM2: set MILLRACE_MODELS to its folder";
+  spec.max_num_seqs = 2;
+  auto model = load(spec);
+  ASSERT_TRUE(model.has_value()) << model.error().message;
+  const ModelDescription& d = (*model)->describe();
+  EXPECT_EQ(d.weights, "q4_1");
+  EXPECT_EQ(d.num_parameters, 134'515'008);
+  EXPECT_EQ(d.eos_token_ids, (std::vector<TokenId>{0, 2}));  // <|endoftext|>, <|im_end|>
+  EXPECT_FALSE((*model)->text_assets().chat_template.empty());
+  EXPECT_FALSE((*model)->text_assets().add_bos);
+  const json::object golden = models::read_golden("smollm2_q4_1");
+  const json::object& question = golden.at("prompts").at(1).as_object();
+  SamplingParams sampling = greedy(20);
+  sampling.ignore_eos = false;
+  const Answer answer = generate(**model, models::golden_ids(question, "ids"), sampling);
+  std::string text;
+  for (const TokenId id : answer.tokens) {
+    text += (*model)->text_assets().tokens[static_cast<std::size_t>(id)];
+  }
+  EXPECT_EQ(text,
+            "The\xc4\xa0"
+            "capital\xc4\xa0of\xc4\xa0"
+            "France\xc4\xa0is\xc4\xa0Paris.<|im_end|>");
+  EXPECT_EQ(answer.last.finish, FinishReason::stop);
+}
+
 }  // namespace
 }  // namespace millrace::backends

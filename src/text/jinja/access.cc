@@ -4,6 +4,7 @@
 #include <string>
 
 #include "text/jinja/builtins.h"
+#include "text/jinja/operators.h"
 #include "text/jinja/run.h"
 #include "text/jinja/utf8.h"
 
@@ -150,7 +151,7 @@ Value get_attribute(Run& run, const Value& object, std::string_view name) {
 Value get_item(Run& run, const Value& object, const Value& key) {
   if (object.is_undefined()) return run.fail(std::string(object.text));
   if (object.is(Kind::dict)) {
-    if (is_hashable(key)) {
+    if (is_hashable(key) && spend_key(run, key)) {
       if (const Value* item = object.dict->find(key)) return *item;
     }
   } else if (key.is_integral()) {
@@ -206,6 +207,7 @@ Value get_slice(Run& run, const Value& object, const Value& start, const Value& 
 
 Value get_path(Run& run, Value object, const Value& path, const Value& fallback) {
   const auto step = [&](const Value& key) {
+    if (!run.spend()) return;
     object = get_item(run, object, key);
     if (object.is_undefined() && fallback.given() && !fallback.is_none()) object = fallback;
   };

@@ -10,7 +10,7 @@
 namespace millrace::text::jinja {
 namespace {
 
-constexpr std::size_t kMaxStackDepth = 1'000;
+constexpr std::size_t kMaxMoreNamed = 1'000;  // entries of a ** argument
 
 }  // namespace
 
@@ -90,6 +90,7 @@ Value Interpreter::evaluate_node(const Expr& expr, Scope* scope) {
 // Innermost scope first, then what the caller gave, then the functions that always exist.
 Value Interpreter::name(const Expr& expr, Scope* scope) {
   for (Scope* at = scope; at; at = at->parent) {
+    if (!run_.spend(at->variables.size() / 32)) break;
     if (const Value* found = at->find_here(expr.symbol)) return *found;
   }
   const Value& given = context_[static_cast<std::size_t>(expr.symbol)];
@@ -113,7 +114,7 @@ Value Interpreter::dict_literal(const Expr& expr, Scope* scope) {
     if (!is_hashable(key)) {
       return run_.fail(std::string("a value of type ") + type_name(key) + " cannot be a key");
     }
-    dict->set(key, value);
+    if (spend_key(run_, key)) dict->set(key, value);
   }
   return Value::of(dict);
 }
@@ -151,7 +152,9 @@ bool Interpreter::arguments_of(const Expr& expr, Scope* scope, Arguments& out) {
   if (expr.more_named) {
     const Value more = evaluate(*expr.more_named, scope);
     if (!run_.failed() && !more.is(Kind::dict)) run_.fail("** needs a dict");
-    if (run_.failed() || !run_.spend(more.dict->entries.size())) return false;
+    if (run_.failed()) return false;
+    if (more.dict->entries.size() > kMaxMoreNamed) run_.fail("** holds too many arguments");
+    if (!run_.spend(more.dict->entries.size())) return false;
     for (const auto& [key, value] : more.dict->entries) {
       if (!key.is_string() || out.find(key.text)) {
         run_.fail("an argument of ** has a bad name, or is given twice");

@@ -179,10 +179,9 @@ Value unique(Run& run, V self, A arguments) {
     if (!run.spend()) break;
     const Value key = sort_key(run, item, a[1], truth(a[0]));
     if (!is_hashable(key)) return run.fail("unique: an item cannot be compared by its hash");
-    if (seen->find(key)) continue;
+    if (!spend_key(run, key) || seen->find(key)) continue;
     seen->set(key, Value::of(true));
     made->items.push_back(item);
-    if (!key.is_string()) run.spend(seen->entries.size() / 16);  // searched one by one
   }
   return Value::of(made);
 }

@@ -22,6 +22,14 @@ namespace {
 using A = const Arguments&;
 using V = const Value&;
 
+// False (and the run has failed) for an input that is no string.
+bool need_string(Run& run, const char* filter, V value) {
+  if (value.is_string()) return true;
+  run.fail(value.is_undefined() ? std::string(value.text)
+                                : std::string(filter) + " needs a string, not " + type_name(value));
+  return false;
+}
+
 // The input as text; |safe stays.
 Value soft_text(Run& run, V value) {
   return value.is_string() ? value : run.text(to_str(run, value));
@@ -73,8 +81,11 @@ Value trim(Run& run, V self, A arguments) {
   if (!bind(run, "trim", arguments, {"chars"}, 0, a)) return {};
   Value text = soft_text(run, self);
   if (run.failed() || !run.spend_bytes(text.text.size())) return text;
-  text.text = a[0].is_string() ? strip_right(strip_left(text.text, a[0].text), a[0].text)
-                               : strip_right(strip_left(text.text));
+  if (!a[0].is_string()) {
+    text.text = strip_right(strip_left(text.text));
+  } else if (run.spend(text.text.size() * a[0].text.size() / 64)) {
+    text.text = strip_right(strip_left(text.text, a[0].text), a[0].text);
+  }
   return text;
 }
 
@@ -91,7 +102,8 @@ Value replace(Run& run, V self, A arguments) {
 Value indent(Run& run, V self, A arguments) {
   std::array<Value, 3> a;
   if (!bind(run, "indent", arguments, {"width", "first", "blank"}, 0, a)) return {};
-  const Value text = soft_text(run, self);
+  if (!need_string(run, "indent", self)) return {};
+  const Value& text = self;
   std::string indention;
   if (a[0].is_string()) {
     indention = a[0].text;
@@ -130,10 +142,13 @@ Value center(Run& run, V self, A arguments) {
 Value truncate(Run& run, V self, A arguments) {
   std::array<Value, 4> a;
   if (!bind(run, "truncate", arguments, {"length", "killwords", "end", "leeway"}, 0, a)) return {};
-  const Value text = soft_text(run, self);
   const std::int64_t length = a[0].is_integral() ? a[0].as_integer() : 255;
   const std::string end = a[2].given() ? to_str(run, a[2]) : "...";
   const std::int64_t leeway = a[3].is_integral() ? a[3].as_integer() : 5;
+  if (!self.is_string() && length_of(run, self) <= length + leeway) return self;
+  if (!need_string(run, "truncate", self)) return {};
+  const Value& text = self;
+  if (!run.spend_bytes(text.text.size())) return text;
   const auto offsets = char_offsets(text.text);
   const auto size = static_cast<std::int64_t>(offsets.size()) - 1;
   const auto end_size = static_cast<std::int64_t>(count_chars(end));
@@ -158,9 +173,12 @@ Value wordcount(Run& run, V self, A) {
 }
 
 Value urlencode(Run& run, V self, A) {
-  if (!self.is_string()) return run.fail("urlencode: only strings are supported");
+  if (self.is(Kind::dict) || self.is(Kind::list)) {
+    return run.fail("urlencode: pairs are not supported");
+  }
+  const std::string text = to_str(run, self);
   std::string out;
-  for (const char c : self.text) {
+  for (const char c : text) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                        c == '-' || c == '_' || c == '.' || c == '~' || c == '/';
     if (plain) {
@@ -200,6 +218,7 @@ Value tojson(Run& run, V self, A arguments) {
   style.ensure_ascii = truth(a[0]);
   style.sort_keys = truth(a[3]);
   if (a[1].is_string()) {
+    if (a[1].text.size() > 1000) return run.fail("tojson: the indent is too long");
     style.indent = a[1].text;
   } else if (a[1].is_integral()) {
     const std::int64_t width = std::clamp<std::int64_t>(a[1].as_integer(), 0, 1000);

@@ -294,8 +294,11 @@ std::string PercentFormatter::result() {
     conversion(++at);
     if (!run_.spend_bytes(out_.size())) break;
   }
+  // What could be looked up in need not be used up.
   const bool is_tuple = value_.is(Kind::list) && value_.list->is_tuple();
-  const std::size_t count = is_tuple ? value_.list->items.size() : value_.is(Kind::dict) ? 0 : 1;
+  const bool is_mapping =
+      value_.is(Kind::dict) || value_.is_undefined() || (value_.is(Kind::list) && !is_tuple);
+  const std::size_t count = is_tuple ? value_.list->items.size() : is_mapping ? 0 : 1;
   if (!by_name_ && used_ < count) run_.fail("not all values were used by the format");
   return std::move(out_);
 }

@@ -5,6 +5,7 @@
 
 #include "text/jinja/access.h"
 #include "text/jinja/builtins.h"
+#include "text/jinja/operators.h"
 #include "text/jinja/run.h"
 #include "text/jinja/text_form.h"
 
@@ -186,8 +187,7 @@ void fill_dict(Run& run, Dict& dict, const Arguments& arguments) {
           run.fail("dict() takes pairs of a key and a value");
           return;
         }
-        dict.set((*pair)[0], (*pair)[1]);
-        if (!(*pair)[0].is_string()) run.spend(dict.entries.size() / 16);
+        if (spend_key(run, (*pair)[0])) dict.set((*pair)[0], (*pair)[1]);
       }
     }
   }

@@ -9,10 +9,6 @@
 namespace millrace::text::jinja {
 namespace {
 
-// Statements and expressions inside each other, over all macros that are being called: bounds the
-// machine stack.
-constexpr std::size_t kMaxStackDepth = 1'000;
-
 std::string_view view_of(const json::string& text) {
   return {text.data(), text.size()};
 }
@@ -169,10 +165,6 @@ void Interpreter::iterate_body(const Statement& statement, Scope* scope, const V
   const std::vector<Value>* items = iterate(run_, source);
   if (items && statement.condition) items = filtered(statement, scope, *items);
   if (!items || run_.failed()) return;
-  if (items->empty()) {
-    execute(statement.otherwise, run_.scope(scope), out);
-    return;
-  }
   static constexpr std::string_view kLoop = "loop";
   const int loop_symbol = template_.symbols.find(kLoop);
   Loop* loop = run_.loop();
@@ -180,6 +172,7 @@ void Interpreter::iterate_body(const Statement& statement, Scope* scope, const V
   loop->depth = depth;
   loop->statement = &statement;
   loop->scope = scope;
+  bool completed = false;  // jinja2's else runs where no round came to its end
   // By index, and looked at afresh each time: the body may change the list.
   for (std::size_t i = 0; i < items->size() && run_.spend(); ++i) {
     loop->index = i;
@@ -188,8 +181,11 @@ void Interpreter::iterate_body(const Statement& statement, Scope* scope, const V
     const Value item = (*items)[i];
     assign(statement.target, item, inner);
     if (run_.failed()) return;
-    if (execute(statement.body, inner, out) == Flow::break_loop) break;
+    const Flow flow = execute(statement.body, inner, out);
+    completed |= flow == Flow::normal;
+    if (flow == Flow::break_loop) break;
   }
+  if (!completed) execute(statement.otherwise, run_.scope(scope), out);
 }
 
 void Interpreter::assign(const Target& target, const Value& value, Scope* scope) {

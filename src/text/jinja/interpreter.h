@@ -9,6 +9,10 @@
 
 namespace millrace::text::jinja {
 
+// Statements and expressions inside each other, over all macros that are being called: bounds the
+// machine stack.
+inline constexpr std::size_t kMaxStackDepth = 1'000;
+
 class Interpreter {
  public:
   // All must outlive the interpreter; values made from `context` point into it.

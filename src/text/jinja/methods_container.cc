@@ -132,6 +132,7 @@ Value get(Run& run, V self, A arguments) {
   std::array<Value, 2> a;
   if (!bind(run, "get", arguments, {"key", "default"}, 1, a)) return {};
   if (!is_hashable(a[0])) return run.fail("get(): this cannot be a key");
+  if (!spend_key(run, a[0])) return {};
   if (const Value* found = self.dict->find(a[0])) return *found;
   return a[1].given() ? a[1] : none();
 }
@@ -158,6 +159,7 @@ Value pop_key(Run& run, V self, A arguments) {
   std::array<Value, 2> a;
   if (!bind(run, "pop", arguments, {"key", "default"}, 1, a)) return {};
   if (!is_hashable(a[0])) return run.fail("pop(): this cannot be a key");
+  if (!spend_key(run, a[0])) return {};
   const Value* found = self.dict->find(a[0]);
   if (!found) return a[1].given() ? a[1] : run.fail("pop(): there is no such key");
   if (!run.spend(1 + self.dict->entries.size() / 4)) return {};
@@ -170,6 +172,7 @@ Value setdefault(Run& run, V self, A arguments) {
   std::array<Value, 2> a;
   if (!bind(run, "setdefault", arguments, {"key", "default"}, 1, a)) return {};
   if (!is_hashable(a[0])) return run.fail("setdefault(): this cannot be a key");
+  if (!spend_key(run, a[0])) return {};
   if (const Value* found = self.dict->find(a[0])) return *found;
   const Value value = a[1].given() ? a[1] : none();
   if (run.spend()) self.dict->set(a[0], value);

@@ -49,6 +49,7 @@ Value strip(Run& run, V self, A arguments) {
   Value out = self;
   const bool has_set = a[0].given() && !a[0].is_none();
   if (has_set && !need_string(run, "strip", a[0])) return {};
+  if (has_set && !run.spend(self.text.size() * a[0].text.size() / 64)) return {};
   if (left) out.text = has_set ? strip_left(out.text, a[0].text) : strip_left(out.text);
   if (right) out.text = has_set ? strip_right(out.text, a[0].text) : strip_right(out.text);
   return out;
@@ -65,7 +66,7 @@ std::vector<std::string_view> split_at(std::string_view text, std::string_view s
                                        std::int64_t most) {
   std::vector<std::string_view> parts;
   while (most-- > 0) {
-    const std::size_t at = text.find(separator);
+    const std::size_t at = find_text(text, separator);
     if (at == std::string_view::npos) break;
     parts.push_back(text.substr(0, at));
     text.remove_prefix(at + separator.size());
@@ -76,15 +77,13 @@ std::vector<std::string_view> split_at(std::string_view text, std::string_view s
 
 std::vector<std::string_view> split_at_right(std::string_view text, std::string_view separator,
                                              std::int64_t most) {
-  std::vector<std::string_view> parts;
-  while (most-- > 0) {
-    const std::size_t at = text.rfind(separator);
-    if (at == std::string_view::npos) break;
-    parts.push_back(text.substr(at + separator.size()));
-    text = text.substr(0, at);
-  }
-  parts.push_back(text);
+  const std::string backwards(text.rbegin(), text.rend());
+  auto parts = split_at(backwards, std::string(separator.rbegin(), separator.rend()), most);
   std::ranges::reverse(parts);
+  for (std::string_view& part : parts) {  // the same bytes, the right way round
+    const auto begin = static_cast<std::size_t>(part.data() - backwards.data());
+    part = text.substr(text.size() - begin - part.size(), part.size());
+  }
   return parts;
 }
 
@@ -148,7 +147,8 @@ Value partition(Run& run, V self, A arguments) {
   if (!need_string(run, "partition", a[0])) return {};
   if (a[0].text.empty()) return run.fail("partition() needs a separator that is not empty");
   if (!run.spend_bytes(self.text.size())) return Value::of_undefined("");
-  const std::size_t at = from_right ? self.text.rfind(a[0].text) : self.text.find(a[0].text);
+  const std::size_t at =
+      from_right ? find_last_text(self.text, a[0].text) : find_text(self.text, a[0].text);
   const Value empty = Value::of(std::string_view());
   List* parts = run.list(ListKind::tuple);
   if (at == std::string_view::npos) {
@@ -186,7 +186,7 @@ Value replace(Run& run, V self, A arguments) {
   std::string_view rest = self.text;
   if (!run.spend_bytes(rest.size())) return Value::of_undefined("");
   for (; left > 0; --left) {
-    const std::size_t at = rest.find(a[0].text);
+    const std::size_t at = find_text(rest, a[0].text);
     if (at == std::string_view::npos) break;
     out += rest.substr(0, at);
     out += a[1].text;
@@ -242,7 +242,8 @@ Value find(Run& run, V self, A arguments) {
   if (!run.spend_bytes(self.text.size())) return Value::of_undefined("");
   const Value part = get_slice(run, self, a[1], a[2], {});
   if (run.failed()) return part;
-  const std::size_t at = from_right ? part.text.rfind(a[0].text) : part.text.find(a[0].text);
+  const std::size_t at =
+      from_right ? find_last_text(part.text, a[0].text) : find_text(part.text, a[0].text);
   if (at == std::string_view::npos) {
     if (must_be_there) return run.fail("index(): the substring was not found");
     return Value::of(std::int64_t{-1});

@@ -7,6 +7,7 @@
 #include "text/jinja/format.h"
 #include "text/jinja/run.h"
 #include "text/jinja/text_form.h"
+#include "text/jinja/utf8.h"
 
 namespace millrace::text::jinja {
 namespace {
@@ -212,7 +213,10 @@ bool less(Run& run, const Value& a, const Value& b, int depth) {
     return a.as_real() < b.as_real();
   }
   // UTF-8 sorts as its code points do.
-  if (a.is_string() && b.is_string()) return a.text < b.text;
+  if (a.is_string() && b.is_string()) {
+    run.spend(a.text.size() / 64);
+    return a.text < b.text;
+  }
   if (same_kind_of_list(a, b)) {
     const auto& left = a.list->items;
     const auto& right = b.list->items;
@@ -225,6 +229,10 @@ bool less(Run& run, const Value& a, const Value& b, int depth) {
   return false;
 }
 
+bool spend_key(Run& run, const Value& key) {
+  return run.spend(1 + (key.is_string() ? key.text.size() / 64 : 0));
+}
+
 bool contains(Run& run, const Value& container, const Value& item) {
   switch (container.kind) {
     case Kind::string:
@@ -233,13 +241,13 @@ bool contains(Run& run, const Value& container, const Value& item) {
         return false;
       }
       run.spend_bytes(container.text.size());
-      return container.text.find(item.text) != std::string_view::npos;
+      return find_text(container.text, item.text) != std::string_view::npos;
     case Kind::dict:
       if (!is_hashable(item)) {
         run.fail(std::string("a value of type ") + type_name(item) + " cannot be a key");
         return false;
       }
-      return container.dict->find(item) != nullptr;
+      return spend_key(run, item) && container.dict->find(item) != nullptr;
     case Kind::list:
       if (container.list->spent) return false;
       for (const Value& candidate : container.list->items) {

@@ -17,6 +17,8 @@ bool comparison(Run& run, Operator op, const Value& a, const Value& b);
 bool equal(Run& run, const Value& a, const Value& b, int depth = 0);
 // a < b; fails for types that have no order.
 bool less(Run& run, const Value& a, const Value& b, int depth = 0);
+// Fuel for looking up a key.
+bool spend_key(Run& run, const Value& key);
 bool contains(Run& run, const Value& container, const Value& item);
 
 }  // namespace millrace::text::jinja

@@ -8,6 +8,12 @@
 
 namespace millrace::text::jinja {
 
+namespace {
+
+constexpr std::size_t kMaxParameters = 255;
+
+}  // namespace
+
 Parser::Level::Level(Parser& parser) : parser_(parser) {
   if (++parser_.nesting_ > kMaxNesting) parser_.fail("it is nested too deeply");
 }
@@ -230,6 +236,7 @@ void Parser::signature(Statement& statement) {
       fail("a parameter without default follows one with a default");
     }
     statement.parameters.push_back(std::move(parameter));
+    if (statement.parameters.size() > kMaxParameters) fail("it has too many parameters");
   }
   expect_symbol(")");
 }

@@ -3,6 +3,7 @@
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace millrace::text::jinja {
 namespace {
@@ -25,6 +26,18 @@ void append_upper(std::string& out, char32_t code) {
   } else {
     append_char(out, upper(code));
   }
+}
+
+void append_title(std::string& out, char32_t code) {
+  if (code == U'ß') {
+    out += "Ss";
+  } else {
+    append_char(out, static_cast<char32_t>(utf8proc_totitle(static_cast<utf8proc_int32_t>(code))));
+  }
+}
+
+void append_lower(std::string& out, char32_t code) {
+  append_char(out, lower(code));
 }
 
 template <class Map>
@@ -189,13 +202,13 @@ std::string to_upper(std::string_view text) {
 }
 
 std::string to_lower(std::string_view text) {
-  return mapped(text, [](std::string& out, char32_t code) { append_char(out, lower(code)); });
+  return mapped(text, append_lower);
 }
 
 std::string to_capitalised(std::string_view text) {
   bool first = true;
   return mapped(text, [&first](std::string& out, char32_t code) {
-    append_char(out, first ? upper(code) : lower(code));
+    first ? append_title(out, code) : append_lower(out, code);
     first = false;
   });
 }
@@ -203,7 +216,7 @@ std::string to_capitalised(std::string_view text) {
 std::string to_title(std::string_view text) {
   bool inside = false;  // after a letter
   return mapped(text, [&inside](std::string& out, char32_t code) {
-    append_char(out, inside ? lower(code) : upper(code));
+    inside ? append_lower(out, code) : append_title(out, code);
     inside = is_alpha_char(code);
   });
 }
@@ -211,7 +224,7 @@ std::string to_title(std::string_view text) {
 std::string swap_case(std::string_view text) {
   return mapped(text, [](std::string& out, char32_t code) {
     if (is_upper_char(code)) {
-      append_char(out, lower(code));
+      append_lower(out, code);
     } else {
       append_upper(out, code);
     }
@@ -229,6 +242,20 @@ std::string_view strip_left(std::string_view text, std::string_view set) {
 }
 std::string_view strip_right(std::string_view text, std::string_view set) {
   return drop_right(text, [set](char32_t code) { return contains_char(set, code); });
+}
+
+std::size_t find_text(std::string_view text, std::string_view what) {
+  if (what.empty()) return 0;
+  if (text.size() < what.size()) return std::string_view::npos;  // memmem wants no null either
+  const void* const found = ::memmem(text.data(), text.size(), what.data(), what.size());
+  if (!found) return std::string_view::npos;
+  return static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
+}
+
+std::size_t find_last_text(std::string_view text, std::string_view what) {
+  const std::string backwards(text.rbegin(), text.rend());
+  const std::size_t at = find_text(backwards, std::string(what.rbegin(), what.rend()));
+  return at == std::string_view::npos ? at : text.size() - at - what.size();
 }
 
 std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends) {

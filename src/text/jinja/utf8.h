@@ -39,6 +39,10 @@ std::string_view strip_right(std::string_view text);
 std::string_view strip_left(std::string_view text, std::string_view set);
 std::string_view strip_right(std::string_view text, std::string_view set);
 
+// Where `what` is first and last; npos where it is not. Linear time for any input.
+std::size_t find_text(std::string_view text, std::string_view what);
+std::size_t find_last_text(std::string_view text, std::string_view what);
+
 // str.splitlines() for the line ends that occur: \n, \r, \r\n, \v, \f, U+0085, U+2028, U+2029.
 std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends = false);
 

@@ -1,11 +1,14 @@
 #include "text/jinja/value.h"
 
+#include <functional>
+
 #include "text/jinja/callable.h"
 
 namespace millrace::text::jinja {
 namespace {
 
 constexpr std::size_t kIndexFrom = 9;  // smaller dicts are searched one by one
+constexpr std::size_t kMaxTupleKey = 64;
 constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
 
 const char* list_type_name(ListKind kind) {
@@ -31,14 +34,25 @@ const char* list_type_name(ListKind kind) {
 
 }  // namespace
 
+std::size_t Dict::KeyHash::operator()(const Value& key) const {
+  if (key.is_string()) return std::hash<std::string_view>()(key.text);
+  if (key.is_number()) return std::hash<double>()(key.as_real());
+  if (!key.is(Kind::list) || !key.list->is_tuple()) return 0;
+  std::size_t mixed = key.list->items.size();
+  for (const Value& item : key.list->items) mixed = mixed * 1'000'003 + (*this)(item);
+  return mixed;
+}
+
+bool Dict::KeyEqual::operator()(const Value& a, const Value& b) const {
+  return same_key(a, b);
+}
+
 std::size_t Dict::position(const Value& key) {
-  if (key.is_string() && entries.size() >= kIndexFrom) {
+  if (entries.size() >= kIndexFrom) {
     if (index_.empty()) {
-      for (std::size_t i = 0; i < entries.size(); ++i) {
-        if (entries[i].first.is_string()) index_.emplace(entries[i].first.text, i);
-      }
+      for (std::size_t i = 0; i < entries.size(); ++i) index_.emplace(entries[i].first, i);
     }
-    const auto found = index_.find(key.text);
+    const auto found = index_.find(key);
     return found == index_.end() ? kNowhere : found->second;
   }
   for (std::size_t i = 0; i < entries.size(); ++i) {
@@ -57,7 +71,7 @@ void Dict::set(const Value& key, const Value& value) {
     *old = value;
     return;
   }
-  if (key.is_string() && !index_.empty()) index_.emplace(key.text, entries.size());
+  if (!index_.empty()) index_.emplace(key, entries.size());
   entries.emplace_back(key, value);
 }
 
@@ -73,6 +87,7 @@ bool is_hashable(const Value& value) {
   if (value.is(Kind::dict)) return false;
   if (!value.is(Kind::list)) return true;
   if (!value.list->is_tuple()) return value.list->kind == ListKind::generator;
+  if (value.list->items.size() > kMaxTupleKey) return false;
   for (const Value& item : value.list->items) {
     // One level is enough for real keys and bounds the recursion.
     if (item.is(Kind::dict) || item.is(Kind::list)) return false;

@@ -159,9 +159,16 @@ struct Dict {
 
  private:
   std::size_t position(const Value& key);
-  std::unordered_map<std::string_view, std::size_t> index_;  // string keys of larger dicts
+  struct KeyHash {
+    std::size_t operator()(const Value& key) const;
+  };
+  struct KeyEqual {
+    bool operator()(const Value& a, const Value& b) const;
+  };
+  std::unordered_map<Value, std::size_t, KeyHash, KeyEqual> index_;  // of larger dicts
 };
 
+// Tuples only while they are short and hold no lists: keys must be cheap.
 bool is_hashable(const Value& value);
 // Equality of dict keys: 1 == 1.0 == True; no recursion beyond tuples.
 bool same_key(const Value& a, const Value& b);
