@@ -60,7 +60,8 @@ def server(command, ready_path, port):
 def millrace(binary, model, users):
     port, admin = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder:
-        os.symlink(model, pathlib.Path(folder) / "model.gguf")
+        (pathlib.Path(folder) / "model").mkdir()
+        os.symlink(model, pathlib.Path(folder) / "model" / "model.gguf")
         with server([binary, "serve", folder, "--port", str(port), "--admin-port", str(admin), "--max-num-seqs", str(max(users, 16)),
                      "--log-level", "warn"], "/health/ready", port) as url:
             yield url
@@ -123,6 +124,9 @@ def main():
     for _ in range(args.rounds):
         ours.append(measure(lambda: millrace(args.binary, model, args.users), "model", args))
         theirs.append(measure(lambda: llama_server(args.peer, model, args.users, context, os.cpu_count()), "model", args))
+        for result in (ours[-1], theirs[-1]):
+            if result["first_error"]:
+                print("error:", result["first_error"])
         print(f"round: ours {ours[-1]['tokens_per_second']} tok/s ({ours[-1]['errors']} errors), "
               f"peer {theirs[-1]['tokens_per_second']} tok/s ({theirs[-1]['errors']} errors)", flush=True)
     version = subprocess.run([args.peer, "--version"], capture_output=True, text=True)

@@ -1,7 +1,6 @@
-// The contract of servable/servable.h as one test body for every generator. A backend instantiates
-// it:
-//   INSTANTIATE_TEST_SUITE_P(Sim, GeneratorContract, testing::Values(ContractCase{…}));
-// `make` loads a fresh model; null means this machine cannot (the tests are skipped).
+// The contract of servable/servable.h as one test body for every generator; contract_test.cc runs
+// it on each backend. `make` loads a fresh model; null means this machine cannot (the tests are
+// skipped).
 #pragma once
 
 #include <gtest/gtest.h>

@@ -94,6 +94,7 @@ Result<std::unique_ptr<CausalModel>> build_causal_model(const ModelFiles& files,
   Result<DecoderWeights> weights =
       load_decoder_weights(*config, (*family)->tensor_names(files), source);
   if (!weights) return pass(weights);
+  if (Status intact = files.weights.still_intact(); !intact) return pass(intact);
   if (options.max_position > 0) {
     config->max_position = std::min(config->max_position, options.max_position);
   }

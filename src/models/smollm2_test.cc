@@ -3,6 +3,7 @@
 // models/ folder.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -93,6 +94,65 @@ TEST_F(SmolLm2, ExactLogProbsAndGreedyTokensAreTransformers) {
     if (!slow_tests() && compared == 2) break;
   }
   std::printf("%d prompts, largest difference of log-probabilities %.2e\n", compared, worst);
+}
+
+struct Divergence {
+  double kl = 0, exact_nll = 0, standard_nll = 0;  // sums
+  int same_top = 0, count = 0;
+
+  void add(std::span<const float> exact, std::span<const float> standard, std::int32_t next) {
+    const std::vector<double> p = log_softmax(exact), q = log_softmax(standard);
+    for (std::size_t i = 0; i < p.size(); ++i) kl += std::exp(p[i]) * (p[i] - q[i]);
+    exact_nll -= p[static_cast<std::size_t>(next)];
+    standard_nll -= q[static_cast<std::size_t>(next)];
+    const auto top = [](const auto& x) { return std::max_element(x.begin(), x.end()) - x.begin(); };
+    same_top += top(p) == top(q);
+    ++count;
+  }
+  void print(const std::string& name) const {
+    std::printf("%-40s mean KL %.2e  top-1 agreement %.2f %%  perplexity %.4f exact, %+.3f %%\n",
+                name.c_str(), kl / count, 100.0 * same_top / count, std::exp(exact_nll / count),
+                100 * (std::exp((standard_nll - exact_nll) / count) - 1));
+  }
+};
+
+// What the default precision costs on real text, against the exact one: when prompts are read in
+// chunks of 128, and when tokens are fed one by one as in decoding.
+TEST_F(SmolLm2, DefaultPrecisionIsNearExact) {
+  if (!slow_tests()) GTEST_SKIP() << "takes minutes: set MILLRACE_SLOW=1";
+  const json::object golden = read_golden("smollm2_texts");
+  ForwardRig exact({.kernels = "auto", .precision = Precision::exact});
+  ForwardRig standard(
+      {.kernels = "auto", .precision = Precision::standard, .kv_kind = kernels::KvKind::bf16});
+  ASSERT_TRUE(exact.load(files()).has_value());
+  ASSERT_TRUE(standard.load(files()).has_value());
+  for (const std::size_t chunk : {std::size_t{128}, std::size_t{1}}) {
+    Divergence all;
+    for (const json::value& piece : golden.at("pieces").as_array()) {
+      const std::vector<std::int32_t> ids = golden_ids(piece.as_object(), "ids");
+      Divergence own;
+      for (std::size_t begin = 0; begin + 1 < ids.size(); begin += chunk) {
+        const std::size_t end = std::min(begin + chunk, ids.size() - 1);
+        ForwardRig::Chunk next{.sequence = 0,
+                               .tokens = {ids.begin() + static_cast<std::ptrdiff_t>(begin),
+                                          ids.begin() + static_cast<std::ptrdiff_t>(end)},
+                               .rows = {}};
+        for (std::size_t i = begin; i < end; ++i) next.rows.push_back(static_cast<int>(i - begin));
+        const auto expected = exact.step({next});
+        const auto actual = standard.step({next});
+        for (std::size_t i = begin; i < end; ++i) {
+          own.add(expected[i - begin], actual[i - begin], ids[i + 1]);
+          all.add(expected[i - begin], actual[i - begin], ids[i + 1]);
+        }
+      }
+      exact.forget(0);
+      standard.forget(0);
+      own.print(std::string(piece.at("name").as_string()));
+    }
+    all.print(chunk == 1 ? "all, token by token" : "all, in chunks");
+    EXPECT_LE(all.kl / all.count, 5e-4);
+    EXPECT_NEAR(std::exp((all.standard_nll - all.exact_nll) / all.count), 1.0, 3e-3);
+  }
 }
 
 }  // namespace

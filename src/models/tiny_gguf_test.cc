@@ -15,13 +15,37 @@
 namespace millrace::models {
 namespace {
 
-constexpr std::uint32_t kGgufF32 = 0;
 constexpr std::uint32_t kGgufBf16 = 30;
+
+std::uint32_t gguf_type(DType type) {
+  switch (type) {
+    case DType::q4_0:
+      return 2;
+    case DType::q4_1:
+      return 3;
+    case DType::q5_0:
+      return 6;
+    case DType::q5_1:
+      return 7;
+    case DType::q8_0:
+      return 8;
+    case DType::q4_k:
+      return 12;
+    case DType::q5_k:
+      return 13;
+    case DType::q6_k:
+      return 14;
+    default:
+      return 0;  // f32
+  }
+}
 
 struct GgufTensor {
   std::string name;
   std::vector<std::int64_t> shape;  // row-major
   std::vector<float> values;
+  DType type = DType::f32;
+  std::string blocks = {};
 };
 
 std::string replaced(std::string text, std::string_view from, std::string_view to) {
@@ -69,6 +93,8 @@ int config_int(const json::object& config, const char* key, int fallback) {
 // Within each head, rows (half, i) become (i, half): pairs i and i + half are then neighbours.
 std::vector<float> permuted(const TinyTensor& tensor, int heads) {
   const auto rows = static_cast<std::size_t>(tensor.shape[0]);
+  // Hostile configs leave the tensor alone: what is read back is an error then anyway.
+  if (heads <= 0 || tensor.shape[0] % heads != 0) return tensor.values;
   const std::size_t width = tensor.values.size() / rows;
   const std::size_t head_dim = rows / static_cast<std::size_t>(heads);
   std::vector<float> out(tensor.values.size());
@@ -119,7 +145,8 @@ std::vector<GgufTensor> gguf_tensors(const TinyModel& model, const std::string& 
   const int heads = config_int(model.config, "num_attention_heads", 1);
   const int kv_heads = config_int(model.config, "num_key_value_heads", heads);
   for (const TinyTensor& tensor : model.tensors) {
-    GgufTensor copy{gguf_name(tensor.name), tensor.shape, tensor.values};
+    GgufTensor copy{gguf_name(tensor.name), tensor.shape, tensor.values, tensor.type,
+                    tensor.blocks};
     const bool is_q = tensor.name.find("q_proj") != std::string::npos;
     const bool is_k = tensor.name.find("k_proj") != std::string::npos;
     if (arch == "llama" && (is_q || is_k)) copy.values = permuted(tensor, is_q ? heads : kv_heads);
@@ -172,10 +199,9 @@ class Metadata {
 };
 
 void put_rope(const json::object& config, Metadata& metadata) {
-  metadata.integer("rope.dimension_count",
-                   config_int(config, "head_dim",
-                              config_int(config, "hidden_size", 0) /
-                                  config_int(config, "num_attention_heads", 1)));
+  const int heads = config_int(config, "num_attention_heads", 1);
+  const int head_dim = config_int(config, "hidden_size", 0) / (heads == 0 ? 1 : heads);
+  metadata.integer("rope.dimension_count", config_int(config, "head_dim", head_dim));
   const json::value* scaling = config.if_contains("rope_parameters");
   if (!scaling) scaling = config.if_contains("rope_scaling");
   const json::value* theta = config.if_contains("rope_theta");
@@ -244,7 +270,8 @@ std::string gguf_bytes(const TinyModel& model) {
     const bool brain = model.bf16 && tensor.shape.size() == 2;
     data.resize((data.size() + 31) / 32 * 32);
     const std::vector<std::int64_t> dims(tensor.shape.rbegin(), tensor.shape.rend());
-    file.tensor(tensor.name, dims, brain ? kGgufBf16 : kGgufF32, data.size());
+    file.tensor(tensor.name, dims, brain ? kGgufBf16 : gguf_type(tensor.type), data.size());
+    data += tensor.blocks;
     for (const float value : tensor.values) {
       const auto bits = std::bit_cast<std::uint32_t>(value);
       const std::uint32_t stored = brain ? bits >> 16 : bits;

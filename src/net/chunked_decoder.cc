@@ -86,7 +86,9 @@ void ChunkedDecoder::take_size_byte(char c) {
     return end_size_line();
   }
   if (c == '\r') {
-    if (num_size_digits_ == 0) return fail(400, "empty chunk size");
+    const bool whole = state_ == State::size || extension_ == Extension::name ||
+                       extension_ == Extension::value || extension_ == Extension::end;
+    if (num_size_digits_ == 0 || !whole) return fail(400, "invalid chunk size line");
     state_ = State::size_lf;
     return;
   }
@@ -100,13 +102,46 @@ void ChunkedDecoder::take_size_byte(char c) {
     }
     if (c != ';' || num_size_digits_ == 0) return fail(400, "invalid chunk size");
     state_ = State::extension;
+    extension_ = Extension::name_start;
     num_extension_bytes_ = 0;
     return;
   }
   if (++num_extension_bytes_ > limits_->max_chunk_extension_bytes) {
     return fail(400, "chunk extension too long");
   }
-  if (!is_field_byte(c)) fail(400, "invalid byte in a chunk extension");
+  if (!take_extension_byte(c)) fail(400, "invalid chunk extension");
+}
+
+// *( ";" token [ "=" ( token / quoted-string ) ] ), without the white space that RFC 9112 §7.1.1
+// calls bad.
+bool ChunkedDecoder::take_extension_byte(char c) {
+  const bool token = is_token(std::string_view(&c, 1));
+  switch (extension_) {
+    case Extension::name_start:
+      extension_ = Extension::name;
+      return token;
+    case Extension::name:
+      if (c == '=') extension_ = Extension::value_start;
+      if (c == ';') extension_ = Extension::name_start;
+      return token || c == '=' || c == ';';
+    case Extension::value_start:
+      extension_ = c == '"' ? Extension::quoted : Extension::value;
+      return token || c == '"';
+    case Extension::value:
+      if (c == ';') extension_ = Extension::name_start;
+      return token || c == ';';
+    case Extension::quoted:
+      if (c == '"') extension_ = Extension::end;
+      if (c == '\\') extension_ = Extension::escaped;
+      return is_field_byte(c);
+    case Extension::escaped:
+      extension_ = Extension::quoted;
+      return is_field_byte(c);
+    case Extension::end:
+      extension_ = Extension::name_start;
+      return c == ';';
+  }
+  return false;
 }
 
 void ChunkedDecoder::end_size_line() {

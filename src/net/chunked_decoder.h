@@ -36,8 +36,19 @@ class ChunkedDecoder {
     done
   };
 
+  enum class Extension : std::uint8_t {
+    name_start,
+    name,
+    value_start,
+    value,
+    quoted,
+    escaped,
+    end
+  };
+
   void fail(int status, const char* message);
   void take_size_byte(char c);
+  bool take_extension_byte(char c);
   void end_size_line();
   void take_trailer_byte(char c);
   void end_trailer_line();
@@ -54,6 +65,7 @@ class ChunkedDecoder {
   int error_status_ = 0;
   std::uint8_t num_size_digits_ = 0;
   State state_ = State::size;
+  Extension extension_ = Extension::name_start;
   bool after_cr_ = false;
 };
 

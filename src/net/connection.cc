@@ -18,8 +18,7 @@ constexpr std::size_t kMaxPendingBytes = std::size_t{16} << 10;
 }  // namespace
 
 // One request and the handler's side of its answer.
-class Connection::Exchange final : public Responder,
-                                   public std::enable_shared_from_this<Connection::Exchange> {
+class Connection::Exchange final : public Responder {
  public:
   Exchange(std::shared_ptr<Connection> connection, std::uint64_t serial, const Route& route,
            HttpRequest request)
@@ -64,8 +63,12 @@ class Connection::Exchange final : public Responder,
 };
 
 Connection::Connection(std::shared_ptr<ServerCore> core, IoThread& io,
-                       std::unique_ptr<ByteStream> stream)
-    : core_(std::move(core)), io_(io), stream_(std::move(stream)), parser_(core_->options.limits) {
+                       std::unique_ptr<ByteStream> stream, std::shared_ptr<void> ticket)
+    : core_(std::move(core)),
+      ticket_(std::move(ticket)),
+      io_(io),
+      stream_(std::move(stream)),
+      parser_(core_->options.limits) {
   core_->num_connections.fetch_add(1);
   core_->metrics.connection_opened();
 }
@@ -86,24 +89,26 @@ void Connection::open(bool over_limit) {
 }
 
 void Connection::on_events(std::uint32_t events) {
-  std::shared_ptr<Exchange> ready;
-  std::function<void()> gone;
-  {
-    std::lock_guard lock(mutex_);
-    if (phase_ == Phase::closed) return;
-    kick_ = false;
-    const bool both_closed = (events & EPOLLHUP) != 0 && phase_ == Phase::answering;
-    if ((events & EPOLLERR) != 0 || both_closed || broken_) {
-      close_locked();
-    } else {
-      if (events & EPOLLOUT) flush();
-      if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) read_input(events);
-      drive();
-      update_interest();
-    }
-    ready = std::move(ready_);
-    gone = std::exchange(gone_callback_, nullptr);
+  std::unique_lock lock(mutex_);
+  if (phase_ == Phase::closed) return;
+  kick_ = false;
+  const bool both_closed = (events & EPOLLHUP) != 0 && phase_ == Phase::answering;
+  if ((events & EPOLLERR) != 0 || both_closed || broken_) {
+    close_locked();
+  } else {
+    if (events & EPOLLOUT) flush();
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) read_input(events);
+    drive();
+    update_interest();
   }
+  run_released(lock);
+}
+
+// The last step of each call on the io thread: what must not run under the lock.
+void Connection::run_released(std::unique_lock<std::mutex>& lock) {
+  auto ready = std::move(ready_);
+  const auto gone = std::exchange(gone_callback_, nullptr);
+  lock.unlock();
   if (gone) gone();
   if (ready) Exchange::dispatch(std::move(ready), io_);
 }
@@ -249,8 +254,12 @@ void Connection::break_off(bool reset) {
   ::shutdown(stream_->fd(), SHUT_RDWR);
 }
 
+// Closing with input unread would reset the connection, and the answer might be lost with it. When
+// the server stops, an answer to a request that was read to its end needs no such care.
 void Connection::begin_linger() {
+  const bool read_to_end = !current_.close && !peer_closed_ && pending_.empty();
   stream_->end_of_output();
+  if (read_to_end && core_->draining) return close_locked();
   phase_ = Phase::lingering;
   std::string().swap(pending_);
   wait_for(Waiting::linger);
@@ -267,6 +276,7 @@ void Connection::close_locked() {
   wait_for(Waiting::nothing);
   io_.loop.remove(stream_->fd());
   stream_.reset();
+  ticket_.reset();
   out_.clear();
   parser_.reset();
   std::string().swap(pending_);
@@ -278,13 +288,9 @@ void Connection::close_locked() {
 }
 
 void Connection::close() {
-  std::function<void()> gone;
-  {
-    std::lock_guard lock(mutex_);
-    close_locked();
-    gone = std::exchange(gone_callback_, nullptr);
-  }
-  if (gone) gone();
+  std::unique_lock lock(mutex_);
+  close_locked();
+  run_released(lock);
 }
 
 void Connection::drain() {
@@ -319,44 +325,42 @@ void Connection::wait_for(Waiting what) {
 }
 
 void Connection::on_tick(TimePoint now) {
-  std::function<void()> gone;
-  {
-    std::lock_guard lock(mutex_);
-    if (!expired(now)) return;
-    const HttpLimits& limits = core_->options.limits;
-    switch (waiting_) {
-      case Waiting::nothing:
-        break;
-      case Waiting::head:
-        refuse(408, "request header took too long", true);
-        break;
-      case Waiting::body: {
-        const auto window = static_cast<std::size_t>(limits.body_window.count());
-        const std::size_t received = parser_.num_body_bytes() - window_bytes_;
-        if (received * 1000 < limits.min_body_bytes_per_second * window) {
-          refuse(408, "request body came too slowly", true);
-        } else {
-          window_bytes_ = parser_.num_body_bytes();
-          wait_for(Waiting::body);
-        }
-        break;
-      }
-      case Waiting::write:
-        set_reset_on_close(stream_->fd());
-        close_locked();
-        break;
-      case Waiting::idle:
-      case Waiting::linger:
-        close_locked();
-        break;
-    }
-    if (phase_ != Phase::closed) {
-      drive();
-      update_interest();
-    }
-    gone = std::exchange(gone_callback_, nullptr);
+  std::unique_lock lock(mutex_);
+  if (!expired(now)) return;
+  switch (waiting_) {
+    case Waiting::nothing:
+      break;
+    case Waiting::head:
+      refuse(408, "request header took too long", true);
+      break;
+    case Waiting::body:
+      check_body_rate();
+      break;
+    case Waiting::write:
+      set_reset_on_close(stream_->fd());
+      close_locked();
+      break;
+    case Waiting::idle:
+    case Waiting::linger:
+      close_locked();
+      break;
   }
-  if (gone) gone();
+  if (phase_ != Phase::closed) {
+    drive();
+    update_interest();
+  }
+  run_released(lock);
+}
+
+void Connection::check_body_rate() {
+  const HttpLimits& limits = core_->options.limits;
+  const auto window_ms = static_cast<std::size_t>(limits.body_window.count());
+  const std::size_t received = parser_.num_body_bytes() - window_bytes_;
+  if (received * 1000 < limits.min_body_bytes_per_second * window_ms) {
+    return refuse(408, "request body came too slowly", true);
+  }
+  window_bytes_ = parser_.num_body_bytes();
+  wait_for(Waiting::body);
 }
 
 void Connection::update_interest() {

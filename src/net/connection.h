@@ -56,7 +56,8 @@ struct IoThread {
 class Connection final : public EventLoop::Watcher,
                          public std::enable_shared_from_this<Connection> {
  public:
-  Connection(std::shared_ptr<ServerCore> core, IoThread& io, std::unique_ptr<ByteStream> stream);
+  Connection(std::shared_ptr<ServerCore> core, IoThread& io, std::unique_ptr<ByteStream> stream,
+             std::shared_ptr<void> ticket);
   ~Connection() override;
 
   // Loop thread only.
@@ -96,6 +97,7 @@ class Connection final : public EventLoop::Watcher,
   };
 
   // All below with mutex_ held.
+  void run_released(std::unique_lock<std::mutex>& lock);
   void read_input(std::uint32_t events);
   void drive();
   void feed(std::string_view bytes);
@@ -111,6 +113,7 @@ class Connection final : public EventLoop::Watcher,
   void break_off(bool reset);
   void close_locked();
   void wait_for(Waiting what);
+  void check_body_rate();
   void update_interest();
   bool active(std::uint64_t serial) const {
     return phase_ == Phase::answering && current_.serial == serial && !current_.done;
@@ -118,6 +121,7 @@ class Connection final : public EventLoop::Watcher,
   bool must_close() const;
 
   const std::shared_ptr<ServerCore> core_;
+  std::shared_ptr<void> ticket_;  // the peer's place in PeerCounts
   IoThread& io_;
   mutable std::mutex mutex_;
   std::unique_ptr<ByteStream> stream_;

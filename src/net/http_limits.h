@@ -8,6 +8,8 @@ namespace millrace::net {
 
 struct HttpLimits {  // the table of limits' defaults
   std::size_t max_connections = 10'000;
+  std::size_t max_connections_per_ip = 256;              // IPv6: per /64
+  bool count_loopback = false;                           // in max_connections_per_ip
   std::size_t max_header_bytes = std::size_t{16} << 10;  // request line and fields
   std::size_t max_header_line_bytes = std::size_t{8} << 10;
   std::size_t max_headers = 100;

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "net/connection.h"
 #include "net/event_loop.h"
+#include "net/peer_counts.h"
 #include "net/socket.h"
 
 namespace millrace::net {
@@ -25,7 +26,7 @@ constexpr std::size_t kMaxRefusals = 64;
 std::chrono::milliseconds tick_interval(const HttpLimits& limits) {
   const auto shortest = std::min({limits.header_timeout, limits.body_window, limits.idle_timeout,
                                   limits.write_stall_timeout, limits.linger_timeout});
-  return std::clamp(shortest / 8, std::chrono::milliseconds(5), std::chrono::milliseconds(250));
+  return std::clamp(shortest / 4, std::chrono::milliseconds(5), std::chrono::milliseconds(500));
 }
 
 UniqueFd spare_fd() {
@@ -36,7 +37,8 @@ UniqueFd spare_fd() {
 
 struct HttpServer::State final : EventLoop::Watcher {
   State(HttpServerOptions opts, const Router& routes, WorkerPool& pool, Metrics& registry)
-      : core(std::make_shared<ServerCore>(std::move(opts), routes, pool, registry)) {}
+      : core(std::make_shared<ServerCore>(std::move(opts), routes, pool, registry)),
+        peers(core->options.limits.max_connections_per_ip, core->options.limits.count_loopback) {}
 
   void on_events(std::uint32_t events) override;
   void accept_one(int fd);
@@ -46,6 +48,7 @@ struct HttpServer::State final : EventLoop::Watcher {
   void for_each_connection(void (Connection::*action)());
 
   std::shared_ptr<ServerCore> core;
+  PeerCounts peers;
   Listener listener;
   UniqueFd spare;          // given up for a moment to turn a client away when no descriptor is left
   bool listening = false;  // loop 0
@@ -72,10 +75,12 @@ void HttpServer::State::accept_one(int fd) {
   const std::size_t open = core->num_connections.load();
   const std::size_t limit = core->options.limits.max_connections;
   if (open >= limit + kMaxRefusals) return;
+  auto ticket = peers.admit(fd);
+  if (!ticket) return;
   set_no_delay(fd);
   IoThread& target = *io[next_io++ % io.size()];
-  auto connection =
-      std::make_shared<Connection>(core, target, std::make_unique<TcpStream>(std::move(owned)));
+  auto connection = std::make_shared<Connection>(
+      core, target, std::make_unique<TcpStream>(std::move(owned)), std::move(ticket));
   const bool over_limit = open >= limit;
   if (&target == io.front().get()) return connection->open(over_limit);
   target.loop.post([connection, over_limit] { connection->open(over_limit); });

@@ -44,7 +44,7 @@ TEST(HttpWellFormed, is_answered_and_kept_open) {
       {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 200, ""},
       {"POST /echo HTTP/1.1\r\nHost: a\r\n\r\n", 200, ""},
       {chunked + "5\r\nhello\r\n0\r\n\r\n", 200, "hello"},
-      {chunked + "0000000000000005;a=\"b\";c\r\nhello\r\n000\r\n\r\n", 200, "hello"},
+      {chunked + "0000000000000005;a=\"b;\\\"\";c;d=e\r\nhello\r\n000\r\n\r\n", 200, "hello"},
       {chunked + "1\r\nh\r\n4\r\nello\r\n0\r\nX-Sum: 1\r\nY: 2\r\n\r\n", 200, "hello"},
       {chunked + "5;" + std::string(256, 'x') + "\r\nhello\r\n0\r\n\r\n", 200, "hello"},
       {chunked + "A\r\n0123456789\r\n0\r\n\r\n", 200, "0123456789"},

@@ -81,6 +81,11 @@ void add_smuggling(CaseList& list) {
   list.post(group, "Content-Length : 5\r\n", five, 400);
   list.post(group, " Content-Length: 5\r\n", five, 400);
   list.post(group, "Content-Length:\r\n 5\r\n", five, 400);
+}
+
+void add_codings(CaseList& list) {
+  const std::string group = "smuggling";
+  const std::string after = "0\r\n\r\n" + std::string(kSmuggled);
   for (const char* value : {"xchunked",
                             "chunked ",
                             "chunked\t",
@@ -131,6 +136,10 @@ void add_chunks(CaseList& list) {
   list.chunks("size over the limit", "FFFFFFFF\r\nhello\r\n" + end, 413);
   list.chunks("largest size", "FFFFFFFFFFFFFFFF\r\nhello\r\n" + end, 413);
   list.chunks("sum wraps round", "5\r\nhello\r\nFFFFFFFFFFFFFFFE\r\nhello\r\n" + end, 413);
+}
+
+void add_chunk_lines(CaseList& list) {
+  const std::string end = "0\r\n\r\n";
   list.chunks("no CRLF after data", "5\r\nhello5\r\nworld\r\n" + end, 400);
   list.chunks("data longer than its size", "4\r\nhello\r\n" + end, 400);
   list.chunks("data shorter than its size", "6\r\nhello\r\n" + end, 400);
@@ -145,6 +154,11 @@ void add_chunks(CaseList& list) {
   list.chunks("extension with bare LF", "5;a=\nb\r\nhello\r\n" + end, 400);
   list.chunks("extension with NUL", std::string("5;a\0b\r\nhello\r\n", 14) + end, 400);
   list.chunks("extension after a space", "5 ;a\r\nhello\r\n" + end, 400);
+  for (const char* text :
+       {"", "=b", "a=", "a b", "a;", "a=\"b", "a=\"b\"c", "a=b=c", "a=(b)", " a"}) {
+    list.chunks("extension " + std::string(text), "5;" + std::string(text) + "\r\nhello\r\n" + end,
+                400);
+  }
   std::string many;
   for (int i = 0; i < 65'537; ++i) many += "1\r\nx\r\n";
   list.chunks("65,537 chunks", many + end, 413);
@@ -366,7 +380,9 @@ void add_junk(CaseList& list) {
 std::vector<MalformedRequest> malformed_requests() {
   CaseList list;
   add_smuggling(list);
+  add_codings(list);
   add_chunks(list);
+  add_chunk_lines(list);
   add_lines(list);
   add_fields(list);
   add_targets(list);

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "base/log.h"
+#include "serving/model_settings.h"
 
 namespace millrace::serving {
 namespace fs = std::filesystem;
@@ -87,6 +88,9 @@ class Scan {
     model.backend = backend_for(model.spec, backends_);
     if (!model.backend) return std::nullopt;
     model.file_bytes = bytes_in(path);
+    if (auto applied = apply_model_settings(path, model.spec); !applied) {
+      model.error = std::move(applied.error());
+    }
     return model;
   }
 
@@ -131,6 +135,7 @@ Result<std::vector<FoundModel>> scan_models(const fs::path& path,
   for (const fs::path& entry : entries_of(root)) {
     const std::string name = name_of_path(entry);
     auto model = scan.model_at(entry, name);
+    if (!model && entry.extension() == ".toml") continue;  // settings of the model beside it
     if (!model) {
       log_warn("'{}' is not a model that a backend knows: left out", entry.filename().string());
     } else if (std::ranges::any_of(found, [&](const auto& f) { return f.spec.name == name; })) {

@@ -49,6 +49,18 @@ TEST_F(ScanTest, FindsFilesFoldersAndVersions) {
   EXPECT_EQ(found[2].version, "10") << "the highest that a backend knows";
 }
 
+TEST_F(ScanTest, ModelsHaveSettingsOfTheirOwn) {
+  folder.file("good/weights.fake");
+  std::ofstream(folder.path() / "good" / "model.toml") << "max-model-len = 99";
+  folder.file("wrong/weights.fake");
+  std::ofstream(folder.path() / "wrong" / "model.toml") << "max-modl-len = 99";
+  const auto found = scan();
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].spec.max_model_len, 99);
+  EXPECT_FALSE(found[0].error);
+  EXPECT_TRUE(found[1].error) << "kept, so that its failure shows";
+}
+
 TEST_F(ScanTest, OneNameIsOneModel) {
   folder.file("A.fake");
   folder.file("a/weights.fake");

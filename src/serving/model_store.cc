@@ -172,6 +172,7 @@ void ModelStore::run_load(const std::string& name) {
 
 Result<ModelHandle> ModelStore::load_model(const FoundModel& found, LoadContext& context) {
   const std::string& name = found.spec.name;
+  if (found.error) return std::unexpected(*found.error);
   if (auto fits = budget_.set(name, {.weight_bytes = found.file_bytes}); !fits) return pass(fits);
   // The cache gets its share, or what is left where that is less.
   FoundModel granted = found;

@@ -8,7 +8,7 @@
 namespace millrace::serving {
 namespace {
 
-constexpr float kForbidden = -1e30f;  // finite, so that no arithmetic on it makes a NaN
+constexpr float kForbidden = -1000;  // the engine's limit, far below any logit
 
 Status check_id(TokenId id, int vocab_size, const char* param) {
   if (id >= 0 && id < vocab_size) return {};

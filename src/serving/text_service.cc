@@ -176,6 +176,10 @@ Result<std::shared_ptr<TextStream>> TextService::submit(TextOptions options,
   return stream;
 }
 
+void TextService::end_all(const Error& error) {
+  for (const auto& stream : ticker_.alive()) stream->fail(error);
+}
+
 void TextService::start(const std::shared_ptr<TextStream>& stream, std::unique_ptr<TextSink> sink) {
   stream->start(std::move(sink));
   ticker_.watch(stream);

@@ -36,6 +36,9 @@ class TextService {
   // Starts delivery and watches over the stream's silences.
   void start(const std::shared_ptr<TextStream>& stream, std::unique_ptr<TextSink> sink);
 
+  // Ends every running answer with this error: what a shutdown does once its patience is over.
+  void end_all(const Error& error);
+
   // The tokens a prompt becomes. `param` names the prompt's field in errors. Refuses text that
   // cannot fit the context without tokenising it ("context_length_exceeded").
   Result<std::vector<TokenId>> tokenize(const Model& model, std::string_view text,

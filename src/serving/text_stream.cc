@@ -69,6 +69,16 @@ void TextStream::cancel() {
   wake();
 }
 
+void TextStream::fail(Error error) {
+  {
+    std::lock_guard lock(failing_mutex_);
+    failing_with_ = std::move(error);
+  }
+  failing_ = true;
+  close_channels();
+  wake();
+}
+
 void TextStream::poke() {
   idle_due_ = true;
   wake();
@@ -110,8 +120,13 @@ void TextStream::deliver() {
     if (!choice->done && choice->signalled.exchange(false)) drain(*choice);
     if (failure_) break;
   }
+  if (failing_ && num_open_ > 0) {
+    std::lock_guard lock(failing_mutex_);
+    failure_ = failing_with_;
+  }
   if (failure_) {
     metrics_.error.add(num_open_);
+    permit_ = {};
     sink_->on_error(*failure_);
     return end();
   }
@@ -123,6 +138,7 @@ void TextStream::deliver() {
     sink_->on_idle();
   }
   if (num_open_ == 0) {
+    permit_ = {};  // before the client can know: its next request finds the place free
     sink_->on_end(usage_);
     return end();
   }

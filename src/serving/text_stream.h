@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -74,6 +75,9 @@ class TextStream : public std::enable_shared_from_this<TextStream> {
 
   // Closes every channel at once. Thread-safe, never blocks, any number of times.
   void cancel();
+  // Ends the answer with this error instead. Thread-safe, never blocks; after the end it is
+  // nothing.
+  void fail(Error error);
   // Makes on_idle() happen. Thread-safe, never blocks.
   void poke();
   // Of the last delivery, or of the start.
@@ -110,6 +114,9 @@ class TextStream : public std::enable_shared_from_this<TextStream> {
   std::atomic<int> num_wakes_ = 0;  // above 0: a task is posted or running
   std::atomic<bool> cancelled_ = false;
   std::atomic<bool> idle_due_ = false;
+  std::atomic<bool> failing_ = false;
+  std::mutex failing_mutex_;
+  Error failing_with_;  // guarded by failing_mutex_
   std::atomic<TimePoint> last_activity_;
 
   // Touched by the running task only.

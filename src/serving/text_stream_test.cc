@@ -216,6 +216,20 @@ TEST_F(StreamTest, CancelClosesAtOnceAndSaysNothing) {
   stream->cancel();  // again is harmless
 }
 
+TEST_F(StreamTest, MayBeEndedFromOutside) {
+  auto stream = start({}, 2);
+  say("a");
+  ASSERT_TRUE(recording->wait([&] { return recording->text[0] == "a"; }));
+  stream->fail({.kind = ErrorKind::unavailable, .message = "stopping"});
+  EXPECT_TRUE(channels[1]->closed());
+  ASSERT_TRUE(recording->wait_end());
+  ASSERT_TRUE(recording->error);
+  EXPECT_EQ(recording->error->message, "stopping");
+  stream->fail({.kind = ErrorKind::internal, .message = "again"});
+  ASSERT_TRUE(recording->wait([&] { return recording->gone; }));
+  EXPECT_EQ(recording->error->message, "stopping");
+}
+
 TEST_F(StreamTest, AReaderThatLeavesCancels) {
   recording->keeps_reading = false;
   const auto stream = start();

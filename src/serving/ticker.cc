@@ -37,19 +37,22 @@ void Ticker::run() {
   }
 }
 
+std::vector<std::shared_ptr<TextStream>> Ticker::alive() {
+  std::vector<std::shared_ptr<TextStream>> streams;
+  std::lock_guard lock(mutex_);
+  std::erase_if(streams_, [&](const auto& weak) {
+    auto stream = weak.lock();
+    const bool gone = !stream;
+    if (stream) streams.push_back(std::move(stream));
+    return gone;
+  });
+  return streams;
+}
+
 void Ticker::poke_silent() {
-  // Locked outside the mutex and let go there too: the last reference to a stream may end here.
-  std::vector<std::shared_ptr<TextStream>> alive;
-  {
-    std::lock_guard lock(mutex_);
-    std::erase_if(streams_, [&](const auto& weak) {
-      auto stream = weak.lock();
-      if (stream) alive.push_back(std::move(stream));
-      return weak.expired();
-    });
-  }
   const TimePoint now = Clock::now();
-  for (const auto& stream : alive) {
+  // Let go outside the mutex: the last reference to a stream may end here.
+  for (const auto& stream : alive()) {
     if (now - stream->last_activity() >= silence_) stream->poke();
   }
 }

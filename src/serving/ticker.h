@@ -23,6 +23,7 @@ class Ticker {
   Ticker& operator=(const Ticker&) = delete;
 
   void watch(std::weak_ptr<TextStream> stream);  // until it is gone
+  std::vector<std::shared_ptr<TextStream>> alive();
 
  private:
   void run();

@@ -26,7 +26,16 @@ Bpe::Bpe(BpeAlphabet alphabet, MergeTable merges, StringIndex whole_words, std::
       whole_words_(std::move(whole_words)),
       direct_(std::make_unique<std::atomic<Direct>[]>(num_tokens)),
       ignore_merges_(ignore_merges),
-      serial_(next_serial()) {}
+      serial_(next_serial()) {
+  if (!alphabet_.over_bytes) return;
+  byte_pair_ranks_.resize(256 * 256, MergeTable::kNone);
+  for (std::size_t pair = 0; pair < byte_pair_ranks_.size(); ++pair) {
+    const Symbol left = alphabet_.of_byte[pair >> 8];
+    const Symbol right = alphabet_.of_byte[pair & 255];
+    if (left == BpeAlphabet::kNone || right == BpeAlphabet::kNone) continue;
+    byte_pair_ranks_[pair] = merges_.rank(left, right);
+  }
+}
 
 void Bpe::encode(std::span<const std::string_view> words, std::vector<TokenId>& out) const {
   WordCache& cache = WordCache::of_this_thread();
@@ -73,16 +82,34 @@ void Bpe::merge_word(std::string_view word, std::vector<TokenId>& out) const {
     merge_word(word.substr(0, cut), out);
     word.remove_prefix(cut);
   }
-  std::array<Symbol, kStackSymbols> few;
+  std::array<Symbol, 2 * kStackSymbols> few;
   std::vector<Symbol> many;
-  std::span<Symbol> symbols(few);
-  if (word.size() > few.size()) {
-    many.resize(word.size());
-    symbols = many;
+  std::span<Symbol> room(few);
+  if (word.size() > kStackSymbols) {
+    many.resize(2 * word.size());
+    room = many;
   }
+  std::span<Symbol> symbols = room.first(room.size() / 2);
+  const std::span<std::uint32_t> ranks = room.subspan(room.size() / 2);
   symbols = symbols.first(first_symbols(word, symbols));
-  symbols = symbols.first(apply_merges(merges_, symbols));
+  first_ranks(word, symbols, ranks);
+  symbols = symbols.first(apply_merges(merges_, symbols, ranks));
   for (const Symbol symbol : symbols) append_token(symbol, out);
+}
+
+void Bpe::first_ranks(std::string_view word, std::span<const Symbol> symbols,
+                      std::span<std::uint32_t> ranks) const {
+  // A word's last byte may have a symbol of its own, and bytes without one may be left out.
+  const bool plain = alphabet_.over_bytes && symbols.size() == word.size();
+  std::size_t i = 0;
+  if (plain) {
+    for (; i + 2 < symbols.size(); ++i) {
+      const auto left = static_cast<unsigned char>(word[i]);
+      const auto right = static_cast<unsigned char>(word[i + 1]);
+      ranks[i] = byte_pair_ranks_[static_cast<std::size_t>(left << 8 | right)];
+    }
+  }
+  for (; i + 1 < symbols.size(); ++i) ranks[i] = merges_.rank(symbols[i], symbols[i + 1]);
 }
 
 std::size_t Bpe::first_symbols(std::string_view word, std::span<Symbol> symbols) const {

@@ -78,6 +78,8 @@ class Bpe final : public TokenModel {
   std::size_t char_symbols(std::string_view word, std::span<Symbol> symbols) const;
   std::size_t fall_back(std::string_view character, std::span<Symbol> symbols,
                         std::size_t count) const;
+  void first_ranks(std::string_view word, std::span<const Symbol> symbols,
+                   std::span<std::uint32_t> ranks) const;
   void append_token(Symbol symbol, std::vector<TokenId>& out) const;
 
   // Whether merging a token's own text gives that token back: found out when it is first met.
@@ -85,6 +87,7 @@ class Bpe final : public TokenModel {
 
   BpeAlphabet alphabet_;
   MergeTable merges_;
+  std::vector<std::uint32_t> byte_pair_ranks_;  // over bytes: by the first byte * 256 + the second
   StringIndex whole_words_;
   std::unique_ptr<std::atomic<Direct>[]> direct_;
   bool ignore_merges_;

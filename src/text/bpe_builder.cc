@@ -175,7 +175,7 @@ int parse_byte_token(std::string_view spelling) {
 
 bool words_start_with_metaspace(const Vocabulary& vocabulary) {
   for (TokenId id = 0; static_cast<std::size_t>(id) < vocabulary.size(); ++id) {
-    if (!is_normal(vocabulary, id)) continue;
+    if (vocabulary.kind(id) == TokenKind::control) continue;
     std::string_view rest = vocabulary.spelling(id);
     while (rest.starts_with(kMetaspace)) rest.remove_prefix(kMetaspace.size());
     if (rest.contains(kMetaspace)) return false;

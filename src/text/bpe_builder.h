@@ -39,7 +39,7 @@ Result<std::unique_ptr<Bpe>> build_scored_bpe(const Vocabulary& vocabulary,
                                               std::span<const float> scores,
                                               const BpeOptions& options);
 
-// Whether ▁ occurs in normal tokens only at the start, or behind other ▁: then no merge crosses
+// Whether ▁ occurs in tokens only at the start, or behind other ▁: then no merge crosses
 // from a word to the ▁ of the next, and words can be encoded one by one.
 bool words_start_with_metaspace(const Vocabulary& vocabulary);
 

@@ -37,10 +37,17 @@ std::string Detokenizer::finish() {
 
 std::string decode(const Tokenizer& tokenizer, const std::vector<TokenId>& ids,
                    bool skip_special_tokens) {
-  Detokenizer detokenizer(tokenizer, skip_special_tokens);
-  std::string text;
-  for (const TokenId id : ids) text += detokenizer.push(id);
-  return text + detokenizer.finish();
+  std::string bytes;
+  bool strips = tokenizer.strips_leading_space();  // only the first visible token
+  for (const TokenId id : ids) {
+    if (skip_special_tokens && tokenizer.is_special(id)) continue;
+    std::string_view token = tokenizer.token_bytes(id);
+    if (token.empty()) continue;
+    if (strips && token.front() == ' ') token.remove_prefix(1);
+    strips = false;
+    bytes += token;
+  }
+  return is_valid_utf8(bytes) ? bytes : replace_invalid_utf8(bytes);
 }
 
 }  // namespace millrace::text

@@ -1,7 +1,6 @@
 #include "text/merges.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <functional>
 
@@ -13,10 +12,9 @@ namespace {
 // Up to this many symbols the next merge is found by looking at all pairs.
 constexpr std::size_t kFewSymbols = 96;
 
-std::size_t merge_few(const MergeTable& merges, std::span<Symbol> symbols) {
-  std::array<std::uint32_t, kFewSymbols> ranks;  // of the pair that starts at each symbol
+std::size_t merge_few(const MergeTable& merges, std::span<Symbol> symbols,
+                      std::span<std::uint32_t> ranks) {
   std::size_t count = symbols.size();
-  for (std::size_t i = 0; i + 1 < count; ++i) ranks[i] = merges.rank(symbols[i], symbols[i + 1]);
   while (count > 1) {
     std::size_t best = 0;
     for (std::size_t i = 1; i + 1 < count; ++i) {
@@ -39,15 +37,17 @@ std::size_t merge_few(const MergeTable& merges, std::span<Symbol> symbols) {
 // the pair at its place still has that rank.
 class ManySymbols {
  public:
-  ManySymbols(const MergeTable& merges, std::span<Symbol> symbols)
-      : merges_(merges), symbols_(symbols), previous_(symbols.size()), next_(symbols.size()) {
+  ManySymbols(const MergeTable& merges, std::span<Symbol> symbols, std::span<std::uint32_t> ranks)
+      : merges_(merges),
+        symbols_(symbols),
+        ranks_(ranks),
+        previous_(symbols.size()),
+        next_(symbols.size()) {
     const auto count = static_cast<std::uint32_t>(symbols.size());
-    ranks_.resize(count, MergeTable::kNone);
+    ranks_[count - 1] = MergeTable::kNone;
     for (std::uint32_t i = 0; i < count; ++i) {
       previous_[i] = i - 1;  // kNowhere before the first
       next_[i] = i + 1 < count ? i + 1 : kNowhere;
-      if (i + 1 == count) break;
-      ranks_[i] = merges.rank(symbols[i], symbols[i + 1]);
       if (ranks_[i] != MergeTable::kNone) heap_.push_back(entry(ranks_[i], i));
     }
     std::ranges::make_heap(heap_, std::greater<>());
@@ -92,9 +92,9 @@ class ManySymbols {
 
   const MergeTable& merges_;
   std::span<Symbol> symbols_;
+  std::span<std::uint32_t> ranks_;
   std::vector<std::uint32_t> previous_;
   std::vector<std::uint32_t> next_;
-  std::vector<std::uint32_t> ranks_;
   std::vector<std::uint64_t> heap_;
 };
 
@@ -104,20 +104,25 @@ MergeTable::MergeTable(std::size_t num_merges)
     : slots_(std::bit_ceil(std::max<std::size_t>(num_merges + num_merges / 2, 16)), kEmpty),
       multiplier_(random_odd_multiplier()),
       mask_(slots_.size() - 1),
-      shift_(64 - std::countr_zero(slots_.size())) {}
+      shift_(64 - std::countr_zero(slots_.size())),
+      filter_shift_(shift_ - 4) {
+  filter_.resize(slots_.size() * 16 / 64);
+}
 
 void MergeTable::add(Symbol left, Symbol right, std::uint32_t rank) {
   const std::uint64_t key = pair_key(left, right);
   const std::uint64_t slot = key << kRankBits | rank;
   std::size_t i = home(key);
+  filter_[filter_word(key)] |= std::uint64_t{1} << (key * multiplier_ >> filter_shift_ & 63);
   while (slots_[i] != kEmpty && slots_[i] >> kRankBits != key) i = (i + 1) & mask_;
   slots_[i] = slot;
 }
 
-std::size_t apply_merges(const MergeTable& merges, std::span<Symbol> symbols) {
+std::size_t apply_merges(const MergeTable& merges, std::span<Symbol> symbols,
+                         std::span<std::uint32_t> ranks) {
   if (symbols.size() < 2) return symbols.size();
-  if (symbols.size() <= kFewSymbols) return merge_few(merges, symbols);
-  return ManySymbols(merges, symbols).run();
+  if (symbols.size() <= kFewSymbols) return merge_few(merges, symbols, ranks);
+  return ManySymbols(merges, symbols, ranks).run();
 }
 
 }  // namespace millrace::text

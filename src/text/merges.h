@@ -28,6 +28,7 @@ class MergeTable {
 
   std::uint32_t rank(Symbol left, Symbol right) const {
     const std::uint64_t key = pair_key(left, right);
+    if (!(filter_[filter_word(key)] >> (key * multiplier_ >> filter_shift_ & 63) & 1)) return kNone;
     for (std::size_t i = home(key);; i = (i + 1) & mask_) {
       const std::uint64_t slot = slots_[i];
       if (slot >> kRankBits == key) return static_cast<std::uint32_t>(slot & kRankMask);
@@ -48,15 +49,25 @@ class MergeTable {
     return static_cast<std::size_t>(key * multiplier_ >> shift_);
   }
 
+  std::size_t filter_word(std::uint64_t key) const {
+    return static_cast<std::size_t>(key * multiplier_ >> (filter_shift_ + 6));
+  }
+
   std::vector<std::uint64_t> slots_;
+  // A bit for each hash that some pair has, 16 to 32 a pair: most pairs that are asked for have no
+  // merge, and these bits stay in the cache where the slots do not.
+  std::vector<std::uint64_t> filter_;
   std::vector<Symbol> merged_;  // by rank
   std::uint64_t multiplier_;
   std::size_t mask_;
   int shift_;
+  int filter_shift_;
 };
 
-// Merges in place; returns how many symbols, from the front, are left. O(n log n) time, O(n)
-// memory; at most 2^32 - 1 symbols.
-std::size_t apply_merges(const MergeTable& merges, std::span<Symbol> symbols);
+// Merges in place; returns how many symbols, from the front, are left. `ranks` has the rank of each
+// symbol with the next one (the last entry is free) and is used up. O(n log n) time, O(n) memory;
+// at most 2^32 - 1 symbols.
+std::size_t apply_merges(const MergeTable& merges, std::span<Symbol> symbols,
+                         std::span<std::uint32_t> ranks);
 
 }  // namespace millrace::text

@@ -37,18 +37,30 @@ class TokenizerPipeline::Encoding final : private WordSink {
 
   void normalized(std::string_view text, bool starts_text) {
     each_piece(parts_.normalized_tokens, text, [&](std::string_view piece, bool is_first) {
-      prefixed(piece, starts_text && is_first);
+      prepared(piece, starts_text && is_first);
     });
   }
 
-  void prefixed(std::string_view piece, bool is_first) {
-    const PiecePrefix& prefix = parts_.piece_prefix;
-    const bool wanted = prefix.when == PiecePrefix::When::every_piece ||
-                        (prefix.when == PiecePrefix::When::first_piece && is_first);
-    if (wanted && !piece.starts_with(prefix.text)) {
-      return words(prefix.text + std::string(piece));
+  void prepared(std::string_view piece, bool is_first) {
+    using Prefix = PiecePreparation::Prefix;
+    const PiecePreparation& preparation = parts_.preparation;
+    const std::string& space = preparation.space;
+    const bool replaces = space != " " && piece.contains(' ');
+    const bool wants_prefix = preparation.prefix == Prefix::every_piece ||
+                              (preparation.prefix == Prefix::first_piece && is_first);
+    const bool has_prefix = piece.starts_with(' ') || piece.starts_with(space);
+    if (!replaces && (!wants_prefix || has_prefix)) return words(piece);
+    std::string text;
+    text.reserve(piece.size() + piece.size() / 2 + space.size());
+    if (wants_prefix && !has_prefix) text += space;
+    for (const char c : piece) {
+      if (c == ' ') {
+        text += space;
+      } else {
+        text += c;
+      }
     }
-    words(piece);
+    words(text);
   }
 
   void words(std::string_view piece) {

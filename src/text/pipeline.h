@@ -15,10 +15,11 @@
 
 namespace millrace::text {
 
-// What is put before a piece of text between added tokens, after the normalizer.
-struct PiecePrefix {
-  enum class When : std::uint8_t { never, first_piece, every_piece } when = When::never;
-  std::string text{};  // " " or "▁"; only where the piece does not start with it already
+// What happens to a piece of text between added tokens, after the normalizer: `space` is put before
+// it, where it does not start so already; and spaces become `space`.
+struct PiecePreparation {
+  enum class Prefix : std::uint8_t { none, first_piece, every_piece } prefix = Prefix::none;
+  std::string space = " ";
 };
 
 struct TokenizerParts {
@@ -26,7 +27,7 @@ struct TokenizerParts {
   AddedTokens raw_tokens{};         // looked for in the text as it is
   AddedTokens normalized_tokens{};  // looked for in what the normalizer gives
   Normalizer normalizer{};
-  PiecePrefix piece_prefix{};
+  PiecePreparation preparation{};
   Pretokenizer pretokenizer{};
   std::unique_ptr<const TokenModel> model{};
   std::vector<TokenId> before{};  // with add_special_tokens

@@ -35,13 +35,85 @@ struct FreeJitStack {
   void operator()(pcre2_jit_stack* stack) const { pcre2_jit_stack_free(stack); }
 };
 
-// Model files are written for Oniguruma; these parts of its syntax mean something else in PCRE2.
-std::string_view foreign_syntax(std::string_view pattern) {
-  for (const std::string_view part : {"&&", "\\h", "\\H", "\\y", "\\Y", "(?~"}) {
-    if (pattern.contains(part)) return part;
+// Model files are written for Oniguruma: what PCRE2 spells or means otherwise is translated, and
+// the few things that it cannot say are refused.
+class Translator {
+ public:
+  explicit Translator(std::string_view pattern) : rest_(pattern) {}
+
+  Result<std::string> run() {
+    while (!rest_.empty()) {
+      if (rest_.starts_with("&&") && in_class_) return unsupported("&&");
+      if (rest_.starts_with("(?~")) return unsupported("(?~");
+      if (rest_.front() == '\\') {
+        if (const Status ok = escape(); !ok) return std::unexpected(ok.error());
+        continue;
+      }
+      if (rest_.front() == '[') {
+        if (in_class_ && !rest_.starts_with("[:")) return unsupported("[ inside [ ]");
+        open_class();
+        continue;
+      }
+      if (rest_.front() == ']') in_class_ = false;
+      copy(1);
+    }
+    return std::move(out_);
   }
-  return {};
-}
+
+ private:
+  static std::unexpected<Error> unsupported(std::string_view what) {
+    return invalid("the pattern uses '" + std::string(what) + "', which is not supported");
+  }
+  void copy(std::size_t count) {
+    out_ += rest_.substr(0, count);
+    rest_.remove_prefix(std::min(count, rest_.size()));
+  }
+  // A ] that comes first is a character of the class.
+  void open_class() {
+    if (in_class_) return copy(std::min(rest_.find(":]"), rest_.size() - 2) + 2);
+    in_class_ = true;
+    copy(1);
+    if (rest_.starts_with('^')) copy(1);
+    if (rest_.starts_with(']')) copy(1);
+  }
+  void put_class(std::string_view members) {
+    out_ += in_class_ ? std::string(members) : "[" + std::string(members) + "]";
+    rest_.remove_prefix(2);
+  }
+  Status escape() {
+    const char c = rest_.size() > 1 ? rest_[1] : '\0';
+    switch (c) {
+      case 's':  // PCRE2's has U+180E too
+        put_class("\\p{WSpace}");
+        return {};
+      case 'S':
+        put_class("\\P{WSpace}");
+        return {};
+      case 'w':
+        put_class(kWord);
+        return {};
+      case 'W':
+        if (in_class_) return unsupported("\\W inside [ ]");
+        put_class("^" + std::string(kWord));
+        return {};
+      case 'h':
+        put_class("0-9a-fA-F");
+        return {};
+      case 'H':
+      case 'y':
+      case 'Y':
+        return unsupported(rest_.substr(0, 2));
+      default:
+        copy(2);
+        return {};
+    }
+  }
+
+  static constexpr std::string_view kWord = "\\p{L}\\p{M}\\p{Nd}\\p{Pc}";
+  std::string_view rest_;
+  std::string out_;
+  bool in_class_ = false;
+};
 
 bool continues_character(char byte) {
   return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
@@ -63,9 +135,8 @@ Result<Regex> Regex::compile(std::string_view pattern) {
   if (pattern.size() > kMaxPatternBytes) {
     return fail(ErrorKind::too_large, "the pattern has more than 16384 bytes");
   }
-  if (const std::string_view part = foreign_syntax(pattern); !part.empty()) {
-    return invalid("the pattern uses '" + std::string(part) + "', which is not supported");
-  }
+  const auto translated = Translator(pattern).run();
+  if (!translated) return std::unexpected(translated.error());
   const std::unique_ptr<pcre2_compile_context, FreeCompileContext> context(
       pcre2_compile_context_create(nullptr));
   if (!context) return fail(ErrorKind::internal, "out of memory");
@@ -75,8 +146,8 @@ Result<Regex> Regex::compile(std::string_view pattern) {
   int error = 0;
   PCRE2_SIZE error_at = 0;
   auto program = std::make_unique<Program>();
-  program->code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
-                                    options, &error, &error_at, context.get()));
+  program->code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated->data()),
+                                    translated->size(), options, &error, &error_at, context.get()));
   if (!program->code) {
     unsigned char message[256] = {};
     pcre2_get_error_message(error, message, sizeof message);

@@ -154,9 +154,10 @@ std::string replace_invalid_utf8(std::string_view bytes) {
   return out;
 }
 
+namespace {
+
 // utf8proc's own reordering of combining marks takes quadratic time, so that step is ours.
-std::string normalize(std::string_view utf8, NormalForm form) {
-  if (is_ascii(utf8)) return std::string(utf8);
+void append_normalized(std::string_view utf8, NormalForm form, std::string& out) {
   const bool compatible = form == NormalForm::nfkc || form == NormalForm::nfkd;
   const bool compose = form == NormalForm::nfc || form == NormalForm::nfkc;
   const int options =
@@ -193,11 +194,78 @@ std::string normalize(std::string_view utf8, NormalForm form) {
     count = utf8proc_normalize_utf32(
         chars.data(), count, static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
   }
-  std::string out;
-  out.reserve(utf8.size());
   for (utf8proc_ssize_t i = 0; i < count; ++i) {
     append_utf8(out, static_cast<char32_t>(chars[static_cast<std::size_t>(i)]));
   }
+}
+
+// The characters that composition may change, or change by: combining marks, the second characters
+// of compositions, and those that NFC replaces. Text without them is in NFC.
+class UnstableCharacters {
+ public:
+  static const UnstableCharacters& get() {
+    static const UnstableCharacters unstable;
+    return unstable;
+  }
+  bool operator[](char32_t c) const { return bits_[c >> 6] >> (c & 63) & 1; }
+
+ private:
+  UnstableCharacters() : bits_(kCodePoints / 64) {
+    for (char32_t c = 0x80; c < kCodePoints; ++c) {
+      if (plane_is_empty(c)) continue;
+      if (is_unstable(c)) bits_[c >> 6] |= std::uint64_t{1} << (c & 63);
+    }
+  }
+  static bool is_unstable(char32_t c) {
+    const utf8proc_property_t& property = *utf8proc_get_property(static_cast<utf8proc_int32_t>(c));
+    const bool is_jamo = (c >= 0x1160 && c <= 0x11FF);  // vowels and final consonants
+    if (property.combining_class != 0 || is_jamo) return true;
+    constexpr auto kNone = UINT16_MAX;
+    if (property.comb_index != kNone && (property.comb_index & 0x8000)) return true;
+    if (property.decomp_seqindex == kNone || property.decomp_type != 0) return false;
+    std::string before;
+    std::string after;
+    append_utf8(before, c);
+    append_normalized(before, NormalForm::nfc, after);
+    return before != after;
+  }
+  std::vector<std::uint64_t> bits_;
+};
+
+// Only unstable characters and the one before them go the long way.
+std::string compose(std::string_view utf8) {
+  const UnstableCharacters& unstable = UnstableCharacters::get();
+  std::string out;
+  out.reserve(utf8.size() + 16);
+  const char* done = utf8.data();
+  const char* const end = done + utf8.size();
+  const char* previous = done;
+  for (const char* p = done; p < end;) {
+    const char* const here = p;
+    if (static_cast<unsigned char>(*p) < 0x80 || !unstable[next_char(p)]) {
+      if (p == here) ++p;
+      previous = here;
+      continue;
+    }
+    while (p < end) {
+      const char* next = p;
+      if (!unstable[next_char(next)]) break;
+      p = next;
+    }
+    out.append(done, previous);
+    append_normalized({previous, p}, NormalForm::nfc, out);
+    done = previous = p;
+  }
+  return out.append(done, end);
+}
+
+}  // namespace
+
+std::string normalize(std::string_view utf8, NormalForm form) {
+  if (is_ascii(utf8)) return std::string(utf8);
+  if (form == NormalForm::nfc) return compose(utf8);
+  std::string out;
+  append_normalized(utf8, form, out);
   return out;
 }
 

@@ -16,6 +16,8 @@ namespace millrace::text::test {
 
 // Nothing where there is no such file: the test should GTEST_SKIP.
 std::optional<std::filesystem::path> data_file(const std::string& relative);
+// SmolLM2-135M-Instruct as GGUF: MILLRACE_SMOLLM2, or the default model of the source tree.
+std::optional<std::filesystem::path> smollm2_file();
 std::string read_all(const std::filesystem::path& path);
 
 // The file's tokenizer.ggml.* fields.
@@ -24,6 +26,8 @@ VocabTable read_gguf_vocabulary(const std::filesystem::path& path);
 // by applying the ranks to each token); special tokens behind the others.
 VocabTable read_encoder_and_bpe(const std::string& encoder_json, const std::string& vocab_bpe);
 VocabTable read_tiktoken(const std::string& text);
+// A tokenizer.json without the merges that are not two parts (the data folder's llama2 has three).
+std::string without_broken_merges(const std::string& tokenizer_json);
 void add_control_token(VocabTable& table, const std::string& content);
 
 // Texts in foreign scripts, code, white space, controls, emoji, long words: seeds for properties.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <random>
 
 #include "text/hash.h"
@@ -10,6 +11,7 @@
 namespace millrace::text {
 namespace {
 
+constexpr std::size_t kShortBytes = 16;  // what ShortKey can hold
 constexpr std::size_t kMaxArenaBytes = std::size_t{1} << 28;
 
 }  // namespace
@@ -27,24 +29,43 @@ StringIndex::StringIndex(std::size_t num_strings)
       multiplier_(random_odd_multiplier()),
       shift_(64 - std::countr_zero(slots_.size())) {}
 
-std::size_t StringIndex::home(std::string_view text) const {
-  return static_cast<std::size_t>(hash_string(text, multiplier_) * multiplier_ >> shift_);
+StringIndex::Key StringIndex::key_of(std::string_view text) const {
+  const auto home = [&](std::uint64_t hash) {
+    return static_cast<std::size_t>(hash * multiplier_ >> shift_);
+  };
+  if (text.size() > kShortBytes) {
+    const std::uint64_t hash = hash_string(text, multiplier_);
+    return {hash, static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(text.data())),
+            home(hash)};
+  }
+  if (text.empty()) return {0, 0, 0};
+  const ShortKey key = short_key(text);
+  return {key.low, key.high, home(mix(mix(key.low, multiplier_) ^ key.high, multiplier_))};
+}
+
+bool StringIndex::Slot::holds(const Key& key, std::string_view text) const {
+  if (low != key.low || size != text.size()) return false;
+  if (size <= kShortBytes) return high == key.high;
+  const auto* const own = reinterpret_cast<const char*>(static_cast<std::uintptr_t>(high));
+  return std::memcmp(own, text.data(), size) == 0;
 }
 
 void StringIndex::insert(std::string_view text, TokenId id) {
-  for (std::size_t i = home(text);; i = (i + 1) & (slots_.size() - 1)) {
+  const Key key = key_of(text);
+  for (std::size_t i = key.home;; i = (i + 1) & (slots_.size() - 1)) {
     Slot& slot = slots_[i];
-    if (slot.id < 0 || std::string_view(slot.text, slot.size) == text) {
-      slot = {text.data(), static_cast<std::uint32_t>(text.size()), id};
+    if (slot.id < 0 || slot.holds(key, text)) {
+      slot = {key.low, key.high, static_cast<std::uint32_t>(text.size()), id};
       return;
     }
   }
 }
 
 TokenId StringIndex::find(std::string_view text) const {
-  for (std::size_t i = home(text);; i = (i + 1) & (slots_.size() - 1)) {
+  const Key key = key_of(text);
+  for (std::size_t i = key.home;; i = (i + 1) & (slots_.size() - 1)) {
     const Slot& slot = slots_[i];
-    if (slot.id < 0 || std::string_view(slot.text, slot.size) == text) return slot.id;
+    if (slot.id < 0 || slot.holds(key, text)) return slot.id;
   }
 }
 

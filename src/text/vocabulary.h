@@ -37,8 +37,8 @@ class TokenStrings {
   std::vector<std::uint32_t> ends_;
 };
 
-// String → id by open addressing. The strings belong to a TokenStrings that outlives the index and
-// does not change any more.
+// String → id by open addressing. Strings of up to 16 bytes lie in the table itself; longer ones
+// belong to a TokenStrings that outlives the index and does not change any more.
 class StringIndex {
  public:
   explicit StringIndex(std::size_t num_strings = 0);
@@ -46,12 +46,19 @@ class StringIndex {
   TokenId find(std::string_view text) const;       // -1: none
 
  private:
+  struct Key {
+    std::uint64_t low = 0;  // the string's bytes (ShortKey), or its hash and its address
+    std::uint64_t high = 0;
+    std::size_t home = 0;
+  };
   struct Slot {
-    const char* text = nullptr;
+    std::uint64_t low = 0;
+    std::uint64_t high = 0;
     std::uint32_t size = 0;
     TokenId id = -1;
+    bool holds(const Key& key, std::string_view text) const;
   };
-  std::size_t home(std::string_view text) const;
+  Key key_of(std::string_view text) const;
 
   std::vector<Slot> slots_;
   std::uint64_t multiplier_;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Golden log-probabilities and greedy tokens from Hugging Face transformers, on CPU in float32.
 
-    python tools/goldens/model_goldens.py [--only NAME] [--smollm2 FILE.gguf]
+    python tools/goldens/model_goldens.py [--only NAME] [--smollm2 FILE.gguf [--texts FOLDER]]
 
 writes tests/goldens/models/*.json. The tiny models have no files: their weights come from a hash of
 tensor name and index that src/models/tiny_models.h computes alike. Needs torch, transformers, gguf.
@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 
+import gguf
 import numpy as np
 import torch
 import transformers
@@ -39,6 +40,26 @@ QWEN3 = QWEN2 | dict(architectures=["Qwen3ForCausalLM"], model_type="qwen3", hea
 MISTRAL = LLAMA | dict(architectures=["MistralForCausalLM"], model_type="mistral",
                        sliding_window=12)
 
+# One tensor of each block format; layer 1 also mixes formats within q-k-v and within gate and up.
+BLOCK_TYPES = {
+    "embed_tokens": "q6_k", "lm_head": "q5_k",
+    "0.self_attn.q_proj": "q4_0", "0.self_attn.k_proj": "q4_0", "0.self_attn.v_proj": "q4_0",
+    "0.self_attn.o_proj": "q5_0", "0.mlp.gate_proj": "q4_k", "0.mlp.up_proj": "q4_k",
+    "0.mlp.down_proj": "q6_k",
+    "1.self_attn.q_proj": "q4_1", "1.self_attn.k_proj": "q4_1", "1.self_attn.v_proj": "q8_0",
+    "1.self_attn.o_proj": "q5_1", "1.mlp.gate_proj": "q4_k", "1.mlp.up_proj": "q5_k",
+    "1.mlp.down_proj": "q8_0",
+}
+# Of each format: where its f16 fields lie, and the sign and exponent that give sane weights.
+F16_FIELDS = {
+    "q4_0": [(0, 0x2000)], "q4_1": [(0, 0x2000), (2, 0xAC00)], "q5_0": [(0, 0x1C00)],
+    "q5_1": [(0, 0x1C00), (2, 0xAC00)], "q8_0": [(0, 0x1400)],
+    "q4_k": [(0, 0x0C00), (2, 0x1800)], "q5_k": [(0, 0x0800), (2, 0x1800)],
+    "q6_k": [(208, 0x0400)],
+}
+BLOCKS_MODEL = QWEN2 | dict(hidden_size=256, intermediate_size=512, num_hidden_layers=2,
+                            tie_word_embeddings=False)
+
 VARIANTS = {
     "llama_gqa": LLAMA,
     "llama_tied_odd": LLAMA | ODD | dict(tie_word_embeddings=True),
@@ -56,6 +77,7 @@ VARIANTS = {
     "qwen2": QWEN2,
     "qwen3": QWEN3,
     "mistral_window": MISTRAL,
+    "qwen2_blocks": BLOCKS_MODEL,
     "gpt2_tied": GPT2,
     "gpt2_odd": GPT2 | dict(n_embd=60, n_head=5, n_inner=100, vocab_size=301,
                             tie_word_embeddings=False, activation_function="gelu"),
@@ -63,8 +85,8 @@ VARIANTS = {
 }
 
 
-def hashed(seed_text, count):
-    """[-1, 1) for index 0 … count-1: FNV-1a of the text seeds SplitMix64; 24 bits a value."""
+def hashed_bits(seed_text, count):
+    """uint64 for index 0 … count-1: FNV-1a of the text seeds SplitMix64."""
     seed = 0xCBF29CE484222325
     for byte in seed_text.encode():
         seed = ((seed ^ byte) * 0x100000001B3) & MASK
@@ -72,8 +94,25 @@ def hashed(seed_text, count):
         x = np.uint64(seed) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(GOLDEN_GAMMA)
         x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        x = x ^ (x >> np.uint64(31))
-    return (x >> np.uint64(40)).astype(np.float64) / (1 << 23) - 1.0
+        return x ^ (x >> np.uint64(31))
+
+
+def hashed(seed_text, count):
+    """[-1, 1), 24 bits a value."""
+    return (hashed_bits(seed_text, count) >> np.uint64(40)).astype(np.float64) / (1 << 23) - 1.0
+
+
+def hashed_blocks(seed_text, block_type, shape):
+    """Blocks of random bytes whose f16 fields keep their mantissa; and the weights they mean."""
+    kind = gguf.GGMLQuantizationType[block_type.upper()]
+    elements, size = gguf.GGML_QUANT_SIZES[kind]
+    count = shape[0] * shape[1] // elements
+    blocks = (hashed_bits(seed_text, count * size) >> np.uint64(56)).astype(np.uint8)
+    blocks = blocks.reshape(count, size)
+    for offset, base in F16_FIELDS[block_type]:
+        field = blocks[:, offset:offset + 2].copy().view(np.uint16)
+        blocks[:, offset:offset + 2] = ((field & 0x3FF) | base).astype(np.uint16).view(np.uint8)
+    return gguf.quants.dequantize(blocks.reshape(shape[0], -1), kind).reshape(shape)
 
 
 def scale_and_offset(name, shape, conv1d):
@@ -117,6 +156,19 @@ def greedy(model, prompt, count):
     return tokens, min(margins)
 
 
+def bf16_error(model, tokens, rows):
+    """How far transformers' own bf16 run is from its float32 run: what 16 bits cost this model."""
+    narrow = copy.deepcopy(model).bfloat16()
+    worst = 0.0
+    with torch.no_grad():
+        logits = narrow(torch.tensor([tokens])).logits[0]
+    for row in rows:
+        log_probs = torch.log_softmax(logits[row["position"]].double(), -1)
+        for token, expected in zip(row["ids"], row["log_probs"]):
+            worst = max(worst, abs(log_probs[token].item() - expected))
+    return worst
+
+
 def versions():
     return dict(transformers=transformers.__version__, torch=torch.__version__)
 
@@ -137,6 +189,11 @@ def fill(model, settings, salt):
             if (tied and key == "lm_head.weight") or value.dtype != torch.float32:
                 continue
             shape = list(value.shape)
+            block_type = next((t for part, t in BLOCK_TYPES.items() if part in key), None)
+            if "blocks" in salt and block_type and len(shape) == 2:
+                value.copy_(torch.tensor(hashed_blocks(f"{salt}/{key}", block_type, shape)))
+                tensors.append([key, shape, block_type])
+                continue
             scale, offset = scale_and_offset(key, shape, settings["model_type"] == "gpt2")
             data = offset + scale * hashed(f"{salt}/{key}", value.numel())
             filled = torch.tensor(data.astype(np.float32)).reshape(shape)
@@ -162,10 +219,10 @@ def tiny_golden(name, settings):
             break
     else:
         raise SystemExit(f"{name}: every attempt runs into a near tie")
+    rows = log_prob_rows(model, prompt, [0, 1, 17, 38, 39], [0, 1, 7, vocab - 1])
     write(name, dict(name=name, made_by=versions(), config=settings, salt=salt, tensors=tensors,
-                     prompt=prompt,
-                     rows=log_prob_rows(model, prompt, [0, 1, 17, 38, 39], [0, 1, 7, vocab - 1]),
-                     greedy=tokens, greedy_margin=round(margin, 5)))
+                     prompt=prompt, rows=rows, greedy=tokens, greedy_margin=round(margin, 5),
+                     bf16_error=round(bf16_error(model, prompt, rows), 5)))
 
 
 SMOLLM2_PROMPTS = [
@@ -204,10 +261,29 @@ def smollm2_golden(path):
                                prompts=prompts))
 
 
+# (file of the shared text folder, first byte): real prose in the model's language and outside it.
+KL_TEXTS = [("tinyshakespeare/input.txt", 200_000), ("books_multilingual/botchan.txt", 50_000),
+            ("books_multilingual/the-verdict.txt", 4_000),
+            ("load_test_prompts/vllm_sonnet.txt", 2_000)]
+
+
+def kl_text_ids(path, texts):
+    """Token ids of pieces of real text, for the comparison of precisions."""
+    folder, file = os.path.split(os.path.abspath(path))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, gguf_file=file)
+    pieces = []
+    for name, first in KL_TEXTS:
+        text = (pathlib.Path(texts) / name).read_bytes()[first:first + 6000].decode(errors="ignore")
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"][:512]
+        pieces.append(dict(name=name, ids=ids))
+    write("smollm2_texts", dict(made_by=versions(), pieces=pieces))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", help="one variant")
     parser.add_argument("--smollm2", help="the GGUF file; its goldens are left alone without it")
+    parser.add_argument("--texts", help="the shared text folder, for smollm2_texts.json")
     args = parser.parse_args()
     torch.set_num_threads(2)
     for name, settings in VARIANTS.items():
@@ -215,6 +291,8 @@ def main():
             tiny_golden(name, settings)
     if args.smollm2:
         smollm2_golden(args.smollm2)
+        if args.texts:
+            kl_text_ids(args.smollm2, args.texts)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+#include <set>
+
 #include "api/fake_server.h"
 #include "api/openai/chat.h"
 #include "api/openai/completions.h"
@@ -99,6 +102,53 @@ TEST_F(SchemaTest, EveryCompletionNumberIsGuarded) {
   add_rows(text_fields(), rows);
   add_rows(completion_fields(), rows);
   check(rows, "/v1/completions", R"({"model":"m","prompt":"Hi")");
+}
+
+// Bodies put together at random from known names and nasty values: whatever is accepted is within
+// every range when it reaches the model, whatever is not says which field.
+TEST_F(SchemaTest, RandomBodiesAreRefusedOrInRange) {
+  std::vector<std::string> names = {"messages", "prompt", "tool_choice", "tools"};
+  for (const auto& field : text_fields()) names.emplace_back(field.name);
+  for (const auto& field : chat_fields()) names.emplace_back(field.name);
+  for (const auto& refusal : refusals()) names.emplace_back(refusal.name);
+  std::vector<std::string> values = kNasty;
+  for (const char* value :
+       {"2", "0.7", "[1]", R"(["a"])", R"({"1":2})", R"("")", R"("\u0000")", "[[1]]",
+        R"([{"role":"user","content":"x"}])", R"({"type":"text"})", "false", "1e-9"}) {
+    values.emplace_back(value);
+  }
+  std::mt19937 random(5);
+  int accepted = 0, refused = 0;
+  for (int round = 0; round < 4000; ++round) {
+    std::string body = std::string(R"({"model":"m",)") + kHello;
+    std::set<std::string> used = {"messages"};
+    for (int i = static_cast<int>(random() % 4); i >= 0; --i) {
+      const std::string& name = names[random() % names.size()];
+      if (!used.insert(name).second) continue;
+      body += fmt::format(R"(,"{}":{})", name, values[random() % values.size()]);
+    }
+    const auto before = server.generator().requests().size();
+    const Answer answer = server.post("/v1/chat/completions", body + "}");
+    if (answer.status != 200) {
+      ++refused;
+      ASSERT_EQ(answer.status, 400) << body << answer.body;
+      EXPECT_NE(answer.error("param"), "null") << body;
+      EXPECT_NE(answer.error("code"), "null") << body;
+      continue;
+    }
+    ++accepted;
+    const auto requests = server.generator().requests();
+    ASSERT_GT(requests.size(), before);
+    const SamplingParams& s = requests.back().sampling;
+    EXPECT_TRUE(s.temperature >= 0 && s.temperature <= 2 && s.top_p > 0 && s.top_p <= 1) << body;
+    EXPECT_TRUE(s.top_k >= 0 && s.min_p >= 0 && s.min_p <= 1 && s.repetition_penalty > 0) << body;
+    EXPECT_TRUE(s.max_tokens >= 1 && s.max_tokens < 512 && s.min_tokens <= s.max_tokens) << body;
+    EXPECT_TRUE(s.num_logprobs >= -1 && s.num_logprobs <= 20 && s.num_prompt_logprobs == -1)
+        << body;
+    EXPECT_LE(std::abs(s.presence_penalty), 2) << body;
+  }
+  EXPECT_GT(accepted, 100);
+  EXPECT_GT(refused, 400);
 }
 
 TEST(Schema, FieldsAreDeclaredOnceAndExplained) {

@@ -1,6 +1,7 @@
 #include "backends/sim/sim_backend.h"
 
-#include "backends/contract_test.h"
+#include <gtest/gtest.h>
+
 #include "backends/sim/sim_text.h"
 
 namespace millrace::backends {
@@ -17,13 +18,6 @@ Result<std::unique_ptr<Servable>> load(const ModelSpec& spec, Metrics& metrics) 
   LoadContext context{.metrics = metrics, .progress = {}};
   return SimBackend().load(spec, context);
 }
-
-INSTANTIATE_TEST_SUITE_P(Sim, GeneratorContract,
-                         testing::Values(ContractCase{"sim", [](Metrics& metrics) {
-                                                        auto model = load(
-                                                            spec_of({{"step_ms", "0.5"}}), metrics);
-                                                        return model ? std::move(*model) : nullptr;
-                                                      }}));
 
 TEST(SimBackend, RefusesWhatItDoesNotUnderstand) {
   Metrics metrics;

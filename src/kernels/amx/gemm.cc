@@ -6,23 +6,44 @@
 namespace millrace::kernels::amx {
 namespace {
 
-constexpr int kFewRows = 4;
+enum class Way { base, few, tiles };
 
-bool use_tiles(const ExecView& exec, const GemmArgs& args) {
-  return exec.precision != Precision::exact && args.m > kFewRows;
+// Below this many rows f32 and f16 weights, which only the base table multiplies exactly, are left
+// to it.
+constexpr int kTileRows = 5;
+
+Way way_of(const ExecView& exec, const GemmArgs& args) {
+  if (exec.precision == Precision::exact) return Way::base;
+  bool few = true, bf16 = false;
+  for (int p = 0; p < args.num_parts; ++p) {
+    few = few && few_can(args.parts[p].weight->kind);
+    bf16 = bf16 || args.parts[p].weight->kind == DType::bf16;
+  }
+  if (few && args.m <= kFewRows && (bf16 || args.m >= kTileRows)) return Way::few;
+  return args.m < kTileRows ? Way::base : Way::tiles;
 }
 
 }  // namespace
 
 std::size_t gemm_scratch(const ExecView& exec, const GemmArgs& args) {
-  return use_tiles(exec, args) ? tiles_scratch(exec, args) : avx512::gemm_scratch(exec, args);
+  switch (way_of(exec, args)) {
+    case Way::few:
+      return few_scratch(exec, args);
+    case Way::tiles:
+      return tiles_scratch(exec, args);
+    default:
+      return avx512::gemm_scratch(exec, args);
+  }
 }
 
 void gemm(const ExecView& exec, const GemmArgs& args) {
-  if (use_tiles(exec, args)) {
-    multiply_tiles(exec, args);
-  } else {
-    avx512::gemm(exec, args);
+  switch (way_of(exec, args)) {
+    case Way::few:
+      return multiply_few(exec, args);
+    case Way::tiles:
+      return multiply_tiles(exec, args);
+    default:
+      return avx512::gemm(exec, args);
   }
 }
 

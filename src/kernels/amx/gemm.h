@@ -9,6 +9,12 @@ namespace millrace::kernels::amx {
 std::size_t tiles_scratch(const ExecView& exec, const GemmArgs& args);
 void multiply_tiles(const ExecView& exec, const GemmArgs& args);
 
+// Weights as they are, 16-bit activations. At most kFewRows rows, of kinds that few_can says.
+constexpr int kFewRows = 8;
+bool few_can(DType kind);
+std::size_t few_scratch(const ExecView& exec, const GemmArgs& args);
+void multiply_few(const ExecView& exec, const GemmArgs& args);
+
 std::size_t gemm_scratch(const ExecView& exec, const GemmArgs& args);
 void gemm(const ExecView& exec, const GemmArgs& args);
 

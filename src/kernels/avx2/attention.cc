@@ -2,7 +2,7 @@
 // to four query vectors (rows × the heads that share this KV head) read each 16 tokens of K and V
 // together. The softmax runs online, 16 tokens at a time from the start of a block, so a vector's
 // result does not depend on what it is grouped with.
-#include "kernels/avx2/kv.h"
+#include "kernels/avx2/kv_layout.h"
 #include "kernels/avx2/table.h"
 
 namespace millrace::kernels::avx2 {

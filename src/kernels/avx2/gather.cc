@@ -32,15 +32,13 @@ struct DM {
 };
 
 // Of the 16 elements that begin at k (all kinds share their scale over 16).
-DM scale_at(DType kind, Scales kind_of_scales, const uint8_t* scales, int lane, int k) {
+DM scale_at(const Format& format, const uint8_t* scales, int lane, int k) {
   const auto block = static_cast<size_t>(k / kBlock);
   const auto super = static_cast<size_t>(k / kSuper);
   const auto at = 2 * static_cast<size_t>(lane);
-  switch (kind_of_scales) {
-    case Scales::d: {
-      const float d = half_at(scales + 16 * block + at);
-      return {d, kind == DType::q4_0 ? -8 * d : 0};
-    }
+  switch (format.scales) {
+    case Scales::d:
+      return {half_at(scales + 16 * block + at), 0};
     case Scales::d_m:
       return {half_at(scales + 32 * block + at), half_at(scales + 32 * block + 16 + at)};
     case Scales::k: {
@@ -63,17 +61,30 @@ DM scale_at(DType kind, Scales kind_of_scales, const uint8_t* scales, int lane, 
   return {0, 0};
 }
 
+// Element k of a row, before its offset.
+int quant_at(Quants quants, const uint8_t* first_block, int lane, int k) {
+  const uint8_t* block = first_block + static_cast<size_t>(k / kBlock) * block_bytes(quants);
+  const int e = k % kBlock;
+  if (quants == Quants::eight) {
+    const int step = e / 4 * 2 + e % 2, w = e % 4 / 2;
+    return static_cast<int8_t>(block[16 * step + 2 * lane + w]);
+  }
+  const int byte = 4 * lane + e % 4;
+  int value = block[32 * (e / 8) + byte] >> (e / 4 % 2 * 4) & 0xf;
+  if (quants == Quants::five) value |= (block[128 + byte] >> (e / 4) & 1) << 4;
+  if (quants == Quants::six) {
+    value |= (block[128 + 32 * (e / 16) + byte] >> (e / 4 % 4 * 2) & 3) << 4;
+  }
+  return value;
+}
+
 void quant_row(DType kind, const uint8_t* tile, int lane, int k, float* out) {
   const Format format = format_of(kind);
   const uint8_t* quants = tile + scales_bytes(format.scales, k);
-  const bool is_signed = kind != DType::q5_1 && kind != DType::q5_k;
   DM scale = {0, 0};
   for (int i = 0; i < k; ++i) {
-    if (i % 16 == 0) scale = scale_at(kind, format.scales, tile, lane, i);
-    const QuantPlace place = quant_place(format.quants, lane, i);
-    const uint8_t byte = quants[place.byte];
-    int q = byte >> place.shift & 0xf;
-    if (format.quants == Quants::bytes) q = is_signed ? static_cast<int8_t>(byte) : byte;
+    if (i % 16 == 0) scale = scale_at(format, tile, lane, i);
+    const int q = quant_at(format.quants, quants, lane, i) - format.offset;
     out[i] = scale.d * static_cast<float>(q) + scale.m;
   }
 }

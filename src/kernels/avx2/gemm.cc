@@ -9,7 +9,7 @@
 namespace millrace::kernels::avx2 {
 namespace {
 
-constexpr int kRows = 4;       // of x, at once
+constexpr int kRows = 8;       // of x, at once, at most
 constexpr int kRowBlock = 64;  // of x, kept in the second-level cache over a piece
 constexpr int kMaxTiles = 4;   // side by side
 
@@ -29,6 +29,12 @@ struct Job {
   const uint8_t* scratch;  // prepared rows
   RowStore store;
 };
+
+// Rows of x for one tile kernel, of `left`. f32 sums stay in registers up to four.
+int rows_at_once(const Job& job, const PackedWeight& w, int left) {
+  const bool eight = left >= kRows && !format_of(w.kind).plain && !job.store.exact;
+  return eight ? kRows : smaller(4, left);
+}
 
 // Sums of `rows` rows from `row` on with `tiles` tiles from `tile` on: sums[r * tiles + t].
 MILLRACE_INLINE void multiply(const Job& job, const PackedWeight& w, int tile, int tiles, int row,
@@ -65,12 +71,12 @@ void plain_range(const Job& job, const GemmPart& part, int begin, int end, int f
   const bool several = format_of(part.weight->kind).plain;
   __m256 sums[kRows * kMaxTiles];
   for (int tile = begin, tiles = 1; tile < end; tile += tiles) {
-    for (int row = first_row; row < last_row; row += kRows) {
-      const int rows = smaller(kRows, last_row - row);
+    for (int row = first_row, rows = 0; row < last_row; row += rows) {
+      rows = rows_at_once(job, *part.weight, last_row - row);
       if (row == first_row) {  // the same number of tiles for all rows
         tiles = 1;
         if (several && end - tile >= 2) tiles = 2;
-        if (several && end - tile >= 4 && last_row - first_row == 1) tiles = 4;
+        if (several && end - tile >= 4 && last_row - first_row <= 2) tiles = 4;
       }
       multiply(job, *part.weight, tile, tiles, row, rows, sums);
       for (int r = 0; r < rows; ++r) {
@@ -88,8 +94,9 @@ void gated_range(const Job& job, int begin, int end, int first_row, int last_row
   __m256 g[kRows], u[kRows];
   for (int tile = begin; tile < end; ++tile) {
     const int column = tile * kTileRows, count = gate.weight->n - column;
-    for (int row = first_row; row < last_row; row += kRows) {
-      const int rows = smaller(kRows, last_row - row);
+    for (int row = first_row, rows = 0; row < last_row; row += rows) {
+      rows = smaller(rows_at_once(job, *gate.weight, last_row - row),
+                     rows_at_once(job, *up.weight, last_row - row));
       multiply(job, *gate.weight, tile, 1, row, rows, g);
       multiply(job, *up.weight, tile, 1, row, rows, u);
       for (int r = 0; r < rows; ++r) {

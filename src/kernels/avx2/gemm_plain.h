@@ -26,7 +26,8 @@ MILLRACE_INLINE void plain_step(const __m256* w, const PlainRows& rows, int k,
 
 // out[r * N + t] = the eight sums of row r and tile t.
 template <DType kKind, int R, int N>
-void plain_tiles(const uint8_t* tile, size_t bytes_a_tile, int k, PlainRows rows, __m256* out) {
+MILLRACE_UNCHECKED void plain_tiles(const uint8_t* tile, size_t bytes_a_tile, int k, PlainRows rows,
+                                    __m256* out) {
   __m256 sum[R][N];
 #pragma GCC unroll 4
   for (int r = 0; r < R; ++r) {
@@ -76,11 +77,12 @@ MILLRACE_INLINE PlainTiles plain_for_rows(int rows, int tiles) {
                                  plain_tiles<kKind, 3, 1>, plain_tiles<kKind, 4, 1>};
   constexpr PlainTiles kTwo[] = {plain_tiles<kKind, 1, 2>, plain_tiles<kKind, 2, 2>,
                                  plain_tiles<kKind, 3, 2>, plain_tiles<kKind, 4, 2>};
-  if (tiles == 4) return plain_tiles<kKind, 1, 4>;
+  constexpr PlainTiles kFour[] = {plain_tiles<kKind, 1, 4>, plain_tiles<kKind, 2, 4>};
+  if (tiles == 4) return kFour[rows - 1];
   return tiles == 2 ? kTwo[rows - 1] : kOne[rows - 1];
 }
 
-// rows 1..4; tiles 1 or 2, or 4 with one row.
+// rows 1..4; tiles 1 or 2, or 4 with at most two rows: enough sums to hide their latency.
 inline PlainTiles plain_tiles_for(DType kind, int rows, int tiles) {
   switch (kind) {
     case DType::f16:

@@ -4,81 +4,33 @@
 #pragma once
 
 #include "kernels/avx2/rows16.h"
+#include "kernels/avx2/unpack.h"
 
 namespace millrace::kernels::avx2 {
 namespace {
 
-// Computes `sum` here: g++ otherwise gathers the whole block's additions at its end and spills every
-// product.
+// Computes `sum` here: g++ otherwise gathers the whole block's additions at its end and spills
+// every product.
 MILLRACE_INLINE void settle(__m256i& sum) {
   asm("" : "+x"(sum));
 }
 
-template <Quants kQuants, bool kSigned>
-struct Unpack {
-  static constexpr size_t kBlockBytes = kQuants == Quants::nibbles ? 128 : 256;
-
-  // each(step, w) for steps [kFirst, kFirst + kSteps) of a block: w holds elements 2·step and
-  // 2·step + 1 of eight rows as 16-bit pairs.
-  template <int kFirst, int kSteps, class Each>
-  static MILLRACE_INLINE void visit(const uint8_t* block, const Each& each) {
-    if constexpr (kQuants == Quants::nibbles) {
-      const __m256i low = _mm256_set1_epi16(0xf);
-#pragma GCC unroll 4
-      for (int v = kFirst / 4; v < (kFirst + kSteps) / 4; ++v) {
-        const __m256i words = load256(block + 32 * v);
-        each(4 * v, _mm256_and_si256(words, low));
-        each(4 * v + 1, _mm256_and_si256(_mm256_srli_epi16(words, 4), low));
-        each(4 * v + 2, _mm256_and_si256(_mm256_srli_epi16(words, 8), low));
-        each(4 * v + 3, _mm256_srli_epi16(words, 12));
-      }
-    } else {
-#pragma GCC unroll 16
-      for (int s = kFirst; s < kFirst + kSteps; ++s) {
-        const __m128i bytes = load128(block + 16 * s);
-        each(s, kSigned ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes));
-      }
-    }
-  }
-};
-
-// d and m of the eight rows: weight = d · q + m (m only where kHasMin).
-struct ScalePair {
-  __m256 d, m;
-};
-
-template <Scales kScales>
-MILLRACE_INLINE ScalePair scales_of(const uint8_t* scales, int block, int unit) {
-  const auto b = static_cast<size_t>(block);
-  ScalePair pair = {_mm256_set1_ps(1.0f), _mm256_setzero_ps()};
-  if constexpr (kScales == Scales::d) pair.d = load_f16(scales + 16 * b);
-  if constexpr (kScales == Scales::d_m) {
-    pair.d = load_f16(scales + 32 * b);
-    pair.m = load_f16(scales + 32 * b + 16);
-  }
-  if constexpr (kScales == Scales::k) {
-    const uint8_t* super = scales + 160 * (b / 8);
-    const uint8_t* sub = super + 32 + 16 * (b % 8);
-    pair.d = _mm256_mul_ps(load_f16(super), load_u8(sub));
-    pair.m =
-        _mm256_sub_ps(_mm256_setzero_ps(), _mm256_mul_ps(load_f16(super + 16), load_u8(sub + 8)));
-  }
-  if constexpr (kScales == Scales::q6) {
-    const uint8_t* super = scales + 144 * (b / 8);
-    pair.d = _mm256_mul_ps(load_f16(super),
-                           load_i8(super + 16 + 8 * (2 * (b % 8) + static_cast<size_t>(unit))));
-  }
-  return pair;
-}
-
-template <Quants kQuants_, Scales kScales_, bool kSigned_, int kOffset_ = 0>
+template <DType kKind>
 struct QuantFormat {
-  using Quant = Unpack<kQuants_, kSigned_>;
-  static constexpr Scales kScales = kScales_;
-  static constexpr int kOffset = kOffset_;  // weight = d · (q - kOffset)
+  static constexpr Format kFormat = format_of(kKind);
+  static constexpr Quants kQuants = kFormat.quants;
+  static constexpr Scales kScales = kFormat.scales;
+  static constexpr int kOffset = kFormat.offset;
   static constexpr bool kHasMin = kScales == Scales::d_m || kScales == Scales::k;
   static constexpr int kUnits = kScales == Scales::q6 ? 2 : 1;  // scales a block
 };
+
+// Σ q of one unit.
+template <class F>
+MILLRACE_INLINE int32_t unit_qsum(const RowView& row, int block, int unit) {
+  const int32_t* halves = row.qsum + 2 * static_cast<ptrdiff_t>(block);
+  return F::kUnits == 2 ? halves[unit] : halves[0] + halves[1];
+}
 
 // total[r] += (the sum of one unit, already f32) · scales.
 template <class F, int R>
@@ -87,11 +39,11 @@ MILLRACE_INLINE void standard_block(const uint8_t* scales, const uint8_t* quants
   constexpr int kSteps = 16 / F::kUnits;
   const auto unit = [&]<int kUnit>() __attribute__((always_inline)) {
     __m256i sum[R];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) sum[r] = _mm256_setzero_si256();
-    F::Quant::template visit<kUnit * kSteps, kSteps>(
+    visit<F::kQuants, kUnit * kSteps, kSteps>(
         quants, [&](int step, __m256i w) __attribute__((always_inline)) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
           for (int r = 0; r < R; ++r) {
             const __m256i x = broadcast32(rows[r].values + 64 * static_cast<size_t>(b) +
                                           4 * static_cast<size_t>(step));
@@ -100,10 +52,11 @@ MILLRACE_INLINE void standard_block(const uint8_t* scales, const uint8_t* quants
           }
         });
     const ScalePair scale = scales_of<F::kScales>(scales, b, kUnit);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       if constexpr (F::kOffset != 0) {
-        sum[r] = _mm256_sub_epi32(sum[r], _mm256_set1_epi32(F::kOffset * rows[r].qsum[b]));
+        sum[r] = _mm256_sub_epi32(sum[r],
+                                  _mm256_set1_epi32(F::kOffset * unit_qsum<F>(rows[r], b, kUnit)));
       }
       const __m256 d = F::kScales == Scales::row
                            ? _mm256_set1_ps(rows[r].dx[b])
@@ -124,14 +77,14 @@ MILLRACE_INLINE void exact_block(const uint8_t* scales, const uint8_t* quants, i
   constexpr int kSteps = 16 / F::kUnits;
   const auto unit = [&]<int kUnit>() __attribute__((always_inline)) {
     __m256 sum[R];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) sum[r] = _mm256_setzero_ps();
-    F::Quant::template visit<kUnit * kSteps, kSteps>(
+    visit<F::kQuants, kUnit * kSteps, kSteps>(
         quants, [&](int step, __m256i words) __attribute__((always_inline)) {
           const __m256i w = _mm256_sub_epi16(words, _mm256_set1_epi16(F::kOffset));
           const __m256 first = _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(w, 16), 16));
           const __m256 second = _mm256_cvtepi32_ps(_mm256_srai_epi32(w, 16));
-#pragma GCC unroll 4
+#pragma GCC unroll 8
           for (int r = 0; r < R; ++r) {
             const auto* x = reinterpret_cast<const float*>(rows[r].values) + 32 * b + 2 * step;
             sum[r] = _mm256_fmadd_ps(first, _mm256_broadcast_ss(x), sum[r]);
@@ -139,7 +92,7 @@ MILLRACE_INLINE void exact_block(const uint8_t* scales, const uint8_t* quants, i
           }
         });
     const ScalePair scale = scales_of<F::kScales>(scales, b, kUnit);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       total[r] = _mm256_fmadd_ps(sum[r], scale.d, total[r]);
       if constexpr (F::kHasMin) {
@@ -153,20 +106,20 @@ MILLRACE_INLINE void exact_block(const uint8_t* scales, const uint8_t* quants, i
 
 // out[r] = the eight sums of row r.
 template <class F, bool kExact, int R>
-void quant_tile(const uint8_t* tile, size_t quants_at, int blocks, const RowView* rows,
-                __m256* out) {
+MILLRACE_UNCHECKED void quant_tile(const uint8_t* tile, size_t quants_at, int blocks,
+                                   const RowView* rows, __m256* out) {
   __m256 total[R];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r) total[r] = _mm256_setzero_ps();
   const uint8_t* quants = tile + quants_at;
-  for (int b = 0; b < blocks; ++b, quants += F::Quant::kBlockBytes) {
+  for (int b = 0; b < blocks; ++b, quants += block_bytes(F::kQuants)) {
     if constexpr (kExact) {
       exact_block<F, R>(tile, quants, b, rows, total);
     } else {
       standard_block<F, R>(tile, quants, b, rows, total);
     }
   }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
     if constexpr (F::kScales == Scales::row) {
       total[r] = _mm256_mul_ps(total[r], _mm256_loadu_ps(reinterpret_cast<const float*>(tile)));
@@ -184,30 +137,31 @@ MILLRACE_INLINE QuantTile tile_for_rows(bool exact, int rows) {
                                      quant_tile<F, false, 3>, quant_tile<F, false, 4>};
   constexpr QuantTile kExact[] = {quant_tile<F, true, 1>, quant_tile<F, true, 2>,
                                   quant_tile<F, true, 3>, quant_tile<F, true, 4>};
+  if (rows == 8) return quant_tile<F, false, 8>;
   return exact ? kExact[rows - 1] : kStandard[rows - 1];
 }
 
-// The product of `rows` (1..4) rows of x with a tile of this kind.
+// The product of `rows` (1 to 4; 8 in standard) rows of x with a tile of this kind.
 inline QuantTile quant_tile_for(DType kind, bool exact, int rows) {
-  constexpr auto kNibbles = Quants::nibbles;
-  constexpr auto kBytes = Quants::bytes;
   switch (kind) {
     case DType::q4_0:
-      return tile_for_rows<QuantFormat<kNibbles, Scales::d, false, 8>>(exact, rows);
+      return tile_for_rows<QuantFormat<DType::q4_0>>(exact, rows);
     case DType::q4_1:
-      return tile_for_rows<QuantFormat<kNibbles, Scales::d_m, false>>(exact, rows);
+      return tile_for_rows<QuantFormat<DType::q4_1>>(exact, rows);
     case DType::q4_k:
-      return tile_for_rows<QuantFormat<kNibbles, Scales::k, false>>(exact, rows);
+      return tile_for_rows<QuantFormat<DType::q4_k>>(exact, rows);
+    case DType::q5_0:
+      return tile_for_rows<QuantFormat<DType::q5_0>>(exact, rows);
     case DType::q5_1:
-      return tile_for_rows<QuantFormat<kBytes, Scales::d_m, false>>(exact, rows);
+      return tile_for_rows<QuantFormat<DType::q5_1>>(exact, rows);
     case DType::q5_k:
-      return tile_for_rows<QuantFormat<kBytes, Scales::k, false>>(exact, rows);
+      return tile_for_rows<QuantFormat<DType::q5_k>>(exact, rows);
     case DType::q6_k:
-      return tile_for_rows<QuantFormat<kBytes, Scales::q6, true>>(exact, rows);
+      return tile_for_rows<QuantFormat<DType::q6_k>>(exact, rows);
     case DType::i8:
-      return tile_for_rows<QuantFormat<kBytes, Scales::row, true>>(exact, rows);
+      return tile_for_rows<QuantFormat<DType::i8>>(exact, rows);
     default:
-      return tile_for_rows<QuantFormat<kBytes, Scales::d, true>>(exact, rows);
+      return tile_for_rows<QuantFormat<DType::q8_0>>(exact, rows);
   }
 }
 

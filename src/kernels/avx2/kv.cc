@@ -1,4 +1,4 @@
-#include "kernels/avx2/kv.h"
+#include "kernels/avx2/kv_layout.h"
 
 #include "kernels/avx2/table.h"
 

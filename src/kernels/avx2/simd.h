@@ -9,6 +9,9 @@
 #include "kernels/kernels.h"
 
 #define MILLRACE_INLINE inline __attribute__((always_inline))
+// Long unrolled kernels: with sanitizers a build of them takes minutes and gigabytes. The canaries
+// of the tests stand guard instead.
+#define MILLRACE_UNCHECKED __attribute__((no_sanitize("address", "undefined", "thread")))
 
 namespace millrace::kernels::avx2 {
 namespace {

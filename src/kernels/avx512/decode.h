@@ -73,6 +73,19 @@ inline ScaleMin scale_min(const uint8_t* scales, size_t g) {
   return out;
 }
 
+// Asks for what lies kDistance bytes further on, values and scales of this panel and the next ones,
+// at the pace at which the panel is used up.
+struct Lookahead {
+  static constexpr size_t kDistance = 2048;
+  Lookahead(const uint8_t* panel, size_t bytes_) : start(panel + kDistance), bytes(bytes_) {}
+  void upto(int step, int steps) {
+    const size_t end = bytes * static_cast<size_t>(step) / static_cast<size_t>(steps);
+    for (; at < end; at += 64) _mm_prefetch(start + at, _MM_HINT_T1);
+  }
+  const uint8_t* start;
+  size_t bytes, at = 0;
+};
+
 // Tile t (64 k) of the panel as f32 [64][16].
 template <DType kind>
 inline void decode_tile(const uint8_t* panel, int k, int t, float* out) {

@@ -32,7 +32,7 @@ inline __m512 activate16(Epilogue epilogue, __m512 x) {
 // Rows [first_row, first_row + rows) of panel `panel` of part `part`. sums: [rows][16]; up: the
 // same of part 1 when gated.
 inline void finish_panel(const GemmArgs& args, int part, int panel, int first_row, int rows,
-                         const float* sums, const float* up) {
+                         const float* sums, const float* up, bool stream = false) {
   const GemmPart& to = args.parts[part];
   const int column = panel * kPanelRows;
   const __mmask16 mask = tail_mask(to.weight->n - column);
@@ -48,8 +48,22 @@ inline void finish_panel(const GemmArgs& args, int part, int panel, int first_ro
     if (gated) v = _mm512_mul_ps(v, _mm512_add_ps(_mm512_loadu_ps(up + 16 * r), up_bias));
     float* out = to.out + (first_row + r) * to.out_stride + column;
     if (args.accumulate) v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(mask, out));
-    _mm512_mask_storeu_ps(out, mask, v);
+    if (stream && mask == 0xffff) {
+      _mm512_stream_ps(out, v);
+    } else {
+      _mm512_mask_storeu_ps(out, mask, v);
+    }
   }
+}
+
+// Whether a part's output is better written past the caches: too large to stay in L2, so that
+// fetching the lines first would cost as much as the product of a narrow layer; and never read
+// here.
+inline bool should_stream(const GemmArgs& args, int part) {
+  constexpr int64_t kLarge = 1 << 20;
+  const GemmPart& to = args.parts[part];
+  const bool aligned = reinterpret_cast<uintptr_t>(to.out) % 64 == 0 && to.out_stride % 16 == 0;
+  return aligned && !args.accumulate && int64_t{args.m} * to.weight->n * 4 >= kLarge;
 }
 
 // The panels of all parts in a line, cut into pieces for the pool. Gated parts go together.

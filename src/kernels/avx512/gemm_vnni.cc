@@ -20,12 +20,11 @@ void multiply(const avx512::VnniInput& x, const PackedWeight& weight, int panel,
   const uint8_t* tile = panel_at<kind>(weight, panel);
   const uint8_t* scales = tile + values_bytes<kind>(weight.k);
   const int num_tiles = static_cast<int>(padded_k(weight.k)) / kTileK;
+  Lookahead ahead(tile, panel_bytes<kind>(weight.k));
   __m512 acc[rows], offset[rows];
   for (int m = 0; m < rows; ++m) acc[m] = offset[m] = _mm512_setzero_ps();
   for (int t = 0; t < num_tiles; ++t, tile += kTileBytes<values>) {
-    for (size_t p = 0; p < kTileBytes<values>; p += 64) {
-      _mm_prefetch(reinterpret_cast<const char*>(tile + 4096 + p), _MM_HINT_T0);
-    }
+    ahead.upto(t + 1, num_tiles);
 #pragma GCC unroll 4
     for (int g = 0; g < groups; ++g) {
       __m512i high[rows], low[rows];

@@ -9,17 +9,20 @@
 namespace millrace::kernels {
 namespace {
 
+// The largest magnitude; not finite if any element is not: as integers, the bits of |x| order like
+// |x| with infinity and NaN above all numbers, where a float maximum may lose a NaN.
 inline float row_largest(const float* x, int k) {
-  __m512 largest = _mm512_setzero_ps();
+  __m512i largest = _mm512_setzero_si512();
   int i = 0;
   for (; i + 16 <= k; i += 16) {
-    largest = _mm512_max_ps(largest, _mm512_abs_ps(_mm512_loadu_ps(x + i)));
+    const __m512 magnitude = _mm512_abs_ps(_mm512_loadu_ps(x + i));
+    largest = _mm512_max_epi32(largest, _mm512_castps_si512(magnitude));
   }
   if (i < k) {
-    const __mmask16 mask = tail_mask(k - i);
-    largest = _mm512_max_ps(largest, _mm512_abs_ps(_mm512_maskz_loadu_ps(mask, x + i)));
+    const __m512 magnitude = _mm512_abs_ps(_mm512_maskz_loadu_ps(tail_mask(k - i), x + i));
+    largest = _mm512_max_epi32(largest, _mm512_castps_si512(magnitude));
   }
-  return _mm512_reduce_max_ps(largest);
+  return _mm512_cvtss_f32(_mm512_castsi512_ps(_mm512_set1_epi32(_mm512_reduce_max_epi32(largest))));
 }
 
 inline __m512 load_row16(const float* x, int i, int k) {

@@ -19,6 +19,10 @@ Kernels make_table() {
   table.layer_norm = avx512::layer_norm;
   table.rope = avx512::rope;
   table.add_rows = avx512::add_rows;
+  table.kv_block_bytes = avx512::kv_block_bytes;
+  table.kv_store = avx512::kv_store;
+  table.attention_scratch = avx512::attention_scratch;
+  table.attention = avx512::attention;
   table.row_stats = avx512::row_stats;
   return table;
 }
