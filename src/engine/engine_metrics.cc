@@ -96,7 +96,21 @@ EngineMetrics::EngineMetrics(Metrics& metrics, const EngineConfig& config) {
   iteration_tokens = make.histogram("millrace_step_tokens", "vllm:iteration_tokens_total",
                                     "New tokens a step.", kIteration, kIteration);
 
-  const auto finished = [&](const char* reason) {
+  add_endings(metrics, make.labels);
+  step_seconds =
+      metrics.histogram("millrace_step_seconds", "Duration of an engine step.", kFine, make.labels);
+  cost_model_error = metrics.gauge("millrace_cost_model_relative_error",
+                                   "Mean relative error of predicted step times.", make.labels);
+  MetricLabels cache = make.alias_labels();
+  cache["block_size"] = fmt::format("{}", config.block_tokens);
+  cache["num_gpu_blocks"] = fmt::format("{}", config.num_blocks);
+  cache["enable_prefix_caching"] = config.enable_prefix_caching ? "True" : "False";
+  metrics.gauge("vllm:cache_config_info", "The KV cache's shape.", cache).set(1);
+}
+
+void EngineMetrics::add_endings(Metrics& metrics, const MetricLabels& labels) {
+  const Maker make{metrics, labels};
+  const auto finished = [&](const std::string& reason) {
     return make.counter("millrace_requests_finished_total", "vllm:request_success_total",
                         "Requests that ended, by reason.", {{"finished_reason", reason}});
   };
@@ -105,13 +119,13 @@ EngineMetrics::EngineMetrics(Metrics& metrics, const EngineConfig& config) {
   finished_abort_ = finished("abort");
 
   const auto counter = [&](const char* name, const char* help, const MetricLabels& extra = {}) {
-    MetricLabels all = make.labels;
+    MetricLabels all = labels;
     all.insert(extra.begin(), extra.end());
     return metrics.counter(name, help, all);
   };
   finished_error_ = counter("millrace_requests_finished_total", "Requests that ended, by reason.",
                             {{"finished_reason", "error"}});
-  const auto refused = [&](const char* reason) {
+  const auto refused = [&](const std::string& reason) {
     return counter("millrace_requests_refused_total", "Requests refused at the engine's door.",
                    {{"reason", reason}});
   };
@@ -122,16 +136,6 @@ EngineMetrics::EngineMetrics(Metrics& metrics, const EngineConfig& config) {
   step_failures = counter("millrace_step_failures_total", "Steps that failed as a whole.");
   integrity_violations = counter("millrace_engine_integrity_violations_total",
                                  "Idle checks that found blocks or requests miscounted.");
-  step_seconds =
-      metrics.histogram("millrace_step_seconds", "Duration of an engine step.", kFine, make.labels);
-  cost_model_error = metrics.gauge("millrace_cost_model_relative_error",
-                                   "Mean relative error of predicted step times.", make.labels);
-
-  MetricLabels cache = make.alias_labels();
-  cache["block_size"] = fmt::format("{}", config.block_tokens);
-  cache["num_gpu_blocks"] = fmt::format("{}", config.num_blocks);
-  cache["enable_prefix_caching"] = config.enable_prefix_caching ? "True" : "False";
-  metrics.gauge("vllm:cache_config_info", "The KV cache's shape.", cache).set(1);
 }
 
 void EngineMetrics::count_finished(FinishReason reason) const {

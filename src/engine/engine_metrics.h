@@ -51,6 +51,8 @@ struct EngineMetrics {
   GaugeRef cost_model_error;
 
  private:
+  void add_endings(Metrics& metrics, const MetricLabels& labels);
+
   CounterPair finished_stop_, finished_length_, finished_abort_;
   CounterRef finished_error_;
 };
