@@ -133,9 +133,10 @@ TEST(HttpStop, under_load_loses_no_answer_that_was_begun) {
     for (int c = 0; c < 6; ++c) {
       clients.emplace_back([&num_answers, &peer = *peers[static_cast<std::size_t>(c)]] {
         while (peer.send("GET /count HTTP/1.1\r\nHost: a\r\n\r\n")) {
-          if (peer.read_response().status != 200) return;
+          if (peer.read_response().status != 200) break;
           ++num_answers;
         }
+        peer.close();
       });
     }
     ASSERT_TRUE(eventually([&] { return num_answers > 200; }));

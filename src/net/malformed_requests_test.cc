@@ -140,6 +140,13 @@ void add_chunks(CaseList& list) {
 
 void add_chunk_lines(CaseList& list) {
   const std::string end = "0\r\n\r\n";
+  // Another byte where CR or LF belongs: right but for that, so that only the check refuses it.
+  list.chunks("CR without LF after the size", "5\rXhello\r\n" + end, 400);
+  list.chunks("CR without LF after an extension", "5;a\rXhello\r\n" + end, 400);
+  list.chunks("CR without LF after the data", "5\r\nhello\rX" + end, 400);
+  list.chunks("LF without CR after the data", "5\r\nhelloX\n" + end, 400);
+  list.chunks("CR without LF after a trailer", "0\r\nX: y\rZA: b\r\n\r\n", 400);
+  list.chunks("CR without LF at the end", "0\r\n\rX", 400);
   list.chunks("no CRLF after data", "5\r\nhello5\r\nworld\r\n" + end, 400);
   list.chunks("data longer than its size", "4\r\nhello\r\n" + end, 400);
   list.chunks("data shorter than its size", "6\r\nhello\r\n" + end, 400);
@@ -181,6 +188,8 @@ void add_lines(CaseList& list) {
   list.line("bare LF after the request line", "GET /ok HTTP/1.1\n" + host, 400);
   list.line("bare LF everywhere", "GET /ok HTTP/1.1\nHost: a\n\n", 400);
   list.line("bare LF at the end of the head", "GET /ok HTTP/1.1\r\nHost: a\r\n\n", 400);
+  list.line("CR without LF after the request line", "GET /ok HTTP/1.1\rX" + host, 400);
+  list.line("CR without LF after a field", "GET /ok HTTP/1.1\r\nHost: a\rX\r\n", 400);
   list.line("bare CR in the request line", "GET /ok\rHTTP/1.1\r\n" + host, 400);
   list.line("bare CR after the request line", "GET /ok HTTP/1.1\r" + host, 400);
   list.line("bare CR in a field", "GET /ok HTTP/1.1\r\nHost: a\rX: y\r\n\r\n", 400);
