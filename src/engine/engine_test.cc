@@ -117,14 +117,14 @@ TEST(Engine, DeadlinesEndWaitingAndRunningRequests) {
   EngineConfig config = Served::fast_config();
   config.max_num_seqs = 1;
   SimConfig sim = Served::fast_sim();
-  sim.cost.step_seconds = 0.002;
+  sim.cost.step_seconds = 0.005;
   Served served(config, sim);
   GenerateRequest running = request_of(prompt_of(4), 200), waiting = request_of(prompt_of(4, 2), 9);
   auto first = channel(), second = channel();
-  running.deadline = Clock::now() + 100ms;
+  running.deadline = Clock::now() + 500ms;  // of one second of work
   ASSERT_TRUE(served.engine->submit(running, first));
   ASSERT_TRUE(first->pop_for(5s));
-  waiting.deadline = Clock::now() + 30ms;
+  waiting.deadline = Clock::now() + 100ms;
   ASSERT_TRUE(served.engine->submit(waiting, second));
   const auto waited = read_all(*second);
   ASSERT_EQ(waited.size(), 1u);
