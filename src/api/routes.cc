@@ -19,35 +19,33 @@ struct Line {
   const char* method;
   const char* pattern;
   Handle handle;
+  bool on_io_thread = false;  // probes are answered even when every worker is busy
 };
 
 constexpr Line kPublic[] = {
-    {"POST", "/v1/chat/completions", post_chat},
-    {"POST", "/v1/completions", post_completions},
-    {"GET", "/v1/models", get_models},
-    {"GET", "/v1/models/{model*}", get_model},
-    {"POST", "/tokenize", post_tokenize},
-    {"POST", "/detokenize", post_detokenize},
-    {"GET", "/health", get_ready},
-    {"GET", "/health/live", get_live},
-    {"GET", "/health/ready", get_ready},
-    {"GET", "/version", get_version},
+    {"POST", "/v1/chat/completions", post_chat}, {"POST", "/v1/completions", post_completions},
+    {"GET", "/v1/models", get_models},           {"GET", "/v1/models/{model*}", get_model},
+    {"POST", "/tokenize", post_tokenize},        {"POST", "/detokenize", post_detokenize},
+    {"GET", "/health", get_ready, true},         {"GET", "/health/live", get_live, true},
+    {"GET", "/health/ready", get_ready, true},   {"GET", "/version", get_version},
 };
 
 constexpr Line kAdmin[] = {
-    {"GET", "/metrics", get_metrics},     {"GET", "/ping", get_live},
-    {"GET", "/health", get_ready},        {"GET", "/health/live", get_live},
-    {"GET", "/health/ready", get_ready},  {"GET", "/version", get_version},
+    {"GET", "/metrics", get_metrics},          {"GET", "/ping", get_live, true},
+    {"GET", "/health", get_ready, true},       {"GET", "/health/live", get_live, true},
+    {"GET", "/health/ready", get_ready, true}, {"GET", "/version", get_version},
     {"GET", "/models", get_model_states},
 };
 
 void add(net::Router& router, const Line& line, const ApiContext& context) {
   router.add({.method = line.method,
               .pattern = line.pattern,
-              .handler = [&context, handle = line.handle](net::HttpRequest http,
-                                                          std::shared_ptr<net::Responder> respond) {
-                handle(context, http, std::move(respond));
-              }});
+              .handler =
+                  [&context, handle = line.handle](net::HttpRequest http,
+                                                   std::shared_ptr<net::Responder> respond) {
+                    handle(context, http, std::move(respond));
+                  },
+              .on_io_thread = line.on_io_thread});
 }
 
 }  // namespace
