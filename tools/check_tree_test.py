@@ -48,8 +48,14 @@ class CheckTree(unittest.TestCase):
     def test_long_function(self):
         self.assert_only({"upper/f.cc": "void f() {\n" + "  g();\n" * 70 + "}\n"}, "a function of 72 lines")
 
+    def test_header_behind_a_tested_one_counts(self):
+        self.assertEqual(self.findings({
+            "upper/front.h": "#pragma once\n", "upper/front.cc": '#include "upper/front.h"\n#include "upper/inner.h"\n',
+            "upper/inner.h": "#pragma once\n", "upper/inner.cc": '#include "upper/inner.h"\n',
+            "upper/front_test.cc": '#include "upper/front.h"\n'}), [])
+
     def test_untested_header(self):
-        self.assert_only({"upper/n.h": "#pragma once\n", "upper/n.cc": '#include "upper/n.h"\n'}, "no test in src/upper")
+        self.assert_only({"upper/n.h": "#pragma once\n", "upper/n.cc": '#include "upper/n.h"\n'}, "no test in src/upper reaches it")
 
 
 if __name__ == "__main__":

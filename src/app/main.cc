@@ -1,3 +1,47 @@
-int main() {
-  return 0;
+#include <fmt/format.h>
+
+#include <variant>
+
+#include "app/cli.h"
+#include "app/run_command.h"
+#include "app/serve_command.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "kernels/select.h"
+
+namespace millrace::app {
+namespace {
+
+LogLevel log_level(const std::string& name) {
+  if (name == "debug") return LogLevel::debug;
+  if (name == "warn") return LogLevel::warn;
+  return name == "error" ? LogLevel::error : LogLevel::info;
+}
+
+// One overload a command; each returns the exit status.
+struct Execute {
+  int operator()(const ServeCommand& command) const {
+    set_log_level(log_level(command.config.log_level));
+    return serve_command(command.config);
+  }
+  int operator()(const RunCommand& command) const {
+    set_log_level(log_level(command.config.log_level));
+    return run_command(command);
+  }
+  int operator()(const VersionCommand&) const {
+    fmt::print("millrace {} ({}), kernels: {}\n", kVersion, kCommit,
+               (*kernels::select_kernels())->name);
+    return 0;
+  }
+  int operator()(const ExitCommand& command) const {
+    fmt::print(command.code == 0 ? stdout : stderr, "{}", command.text);
+    return command.code;
+  }
+};
+
+}  // namespace
+}  // namespace millrace::app
+
+int main(int argc, char** argv) {
+  return std::visit(millrace::app::Execute{}, millrace::app::parse_command_line(argc, argv));
 }

@@ -17,6 +17,8 @@ struct WorkerPool::State {
   mutable std::mutex mutex;
   std::condition_variable ready;
   std::deque<std::function<void()>> tasks;
+  std::condition_variable idle;
+  std::size_t num_running = 0;
   bool stopping = false;
   std::vector<std::thread> threads;
 
@@ -27,8 +29,12 @@ struct WorkerPool::State {
       if (tasks.empty()) return;
       std::function<void()> task = std::move(tasks.front());
       tasks.pop_front();
+      ++num_running;
       lock.unlock();
       task();
+      task = nullptr;  // what it captured may be in use by whoever waits for idleness
+      lock.lock();
+      if (--num_running == 0 && tasks.empty()) idle.notify_all();
     }
   }
 };
@@ -64,6 +70,11 @@ void WorkerPool::post(std::function<void()> task) {
 std::size_t WorkerPool::num_queued() const {
   std::lock_guard lock(state_->mutex);
   return state_->tasks.size();
+}
+
+void WorkerPool::wait_idle() const {
+  std::unique_lock lock(state_->mutex);
+  state_->idle.wait(lock, [&] { return state_->tasks.empty() && state_->num_running == 0; });
 }
 
 void name_this_thread(const char* name) {

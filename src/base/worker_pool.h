@@ -18,6 +18,9 @@ class WorkerPool {
 
   void post(std::function<void()> task);
   std::size_t num_queued() const;
+  // Waits until nothing is queued or running. For shutdown, once nothing new is posted from
+  // outside.
+  void wait_idle() const;
 
  private:
   struct State;

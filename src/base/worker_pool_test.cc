@@ -21,5 +21,19 @@ TEST(WorkerPool, RunsEverythingBeforeItEnds) {
   EXPECT_EQ(done, 2000);
 }
 
+TEST(WorkerPool, IdleMeansNothingQueuedOrRunning) {
+  WorkerPool pool("test", 2);
+  std::atomic<int> done = 0;
+  for (int i = 0; i < 200; ++i) {
+    pool.post([&] {
+      pool.post([&] { ++done; });
+      ++done;
+    });
+  }
+  pool.wait_idle();
+  EXPECT_EQ(done, 400);
+  EXPECT_EQ(pool.num_queued(), 0u);
+}
+
 }  // namespace
 }  // namespace millrace

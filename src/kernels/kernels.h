@@ -34,7 +34,7 @@ struct PackedWeight {
 struct PackArgs {
   DType kind;  // of the source, and of the packed weight
   int n, k;
-  const void* source;   // [n, k] row-major in `kind`'s own format (GGUF blocks along k)
+  const void* source;   // row 0 of [n, k] row-major in `kind`'s own format (GGUF blocks along k)
   const float* scales;  // i8 only: [n]
   std::int64_t source_row_bytes;
   bool transposed;  // plain kinds only: source is [k, n] (GPT-2's Conv1D); source_row_bytes is a
@@ -161,7 +161,7 @@ struct RowStats {
   float max;
   int argmax;
   float log_sum_exp;
-};  // the lowest index wins a tie
+};  // the lowest index wins a tie; a NaN in the row makes log_sum_exp NaN
 struct RowStatsArgs {
   const float* x;
   std::int64_t x_stride;

@@ -1,5 +1,5 @@
-// Which family a model belongs to, and building it. A new family is one file and one line in
-// registry.cc.
+// Which family a model belongs to, and building it. A new family is one file (families.h) and one
+// line in registry.cc.
 #pragma once
 
 #include <functional>
@@ -23,10 +23,17 @@ struct ModelFiles {
 
 using BuildProgress = std::function<void(double done)>;
 
+struct BuildOptions {
+  // The longest context that will be asked for: bounds position tables and config().max_position.
+  // 0: the model's own.
+  int max_position = 0;
+  BuildProgress progress;
+};
+
 // Reads the architecture, checks every shape against the config, packs the weights with ops.table.
 // Errors name the missing or misshapen tensor or config field.
 Result<std::unique_ptr<CausalModel>> build_causal_model(const ModelFiles& files, kernels::Ops& ops,
-                                                        const BuildProgress& progress = {});
+                                                        const BuildOptions& options = {});
 // Only the description: what `models` and the memory budget need before loading.
 Result<DecoderConfig> read_decoder_config(const ModelFiles& files);
 

@@ -9,24 +9,15 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/metrics.h"
 #include "base/result.h"
 #include "base/worker_pool.h"
+#include "net/http_limits.h"
 #include "net/router.h"
 
 namespace millrace::net {
-
-struct HttpLimits {  // the table of limits' defaults
-  std::size_t max_connections = 10'000;
-  std::size_t max_header_bytes = std::size_t{16} << 10;
-  std::size_t max_headers = 100;
-  std::size_t max_target_bytes = std::size_t{8} << 10;
-  std::size_t stream_buffer_bytes = std::size_t{256} << 10;
-  std::chrono::seconds header_timeout{10};
-  std::chrono::seconds idle_timeout{75};
-  std::chrono::seconds write_stall_timeout{30};
-};
 
 struct HttpServerOptions {
   std::string name = "http";  // label in logs and metrics

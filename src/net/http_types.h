@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <string>
@@ -14,16 +15,37 @@
 
 namespace millrace::net {
 
-struct CaseInsensitiveLess {
-  using is_transparent = void;
-  bool operator()(std::string_view a, std::string_view b) const;
+bool equal_ignoring_case(std::string_view a, std::string_view b);  // ASCII
+
+// Header fields in order of arrival; names compare without case. Small, so lookups are linear.
+// The parser joins repeated fields with ", ".
+class Headers {
+ public:
+  using Field = std::pair<std::string, std::string>;
+  using const_iterator = std::vector<Field>::const_iterator;
+
+  Headers() = default;
+  Headers(std::initializer_list<Field> fields) : fields_(fields) {}
+
+  const_iterator begin() const { return fields_.begin(); }
+  const_iterator end() const { return fields_.end(); }
+  std::size_t size() const { return fields_.size(); }
+  bool empty() const { return fields_.empty(); }
+  const_iterator find(std::string_view name) const;
+  bool contains(std::string_view name) const { return find(name) != end(); }
+  std::string& operator[](std::string_view name);            // adds an empty one where absent
+  void add(std::string name, std::string value);             // without looking for the name
+  void join(std::string_view name, std::string_view value);  // adds, or appends ", value"
+
+ private:
+  std::vector<Field> fields_;
 };
-using Headers = std::map<std::string, std::string, CaseInsensitiveLess>;
 
 struct HttpRequest {
   std::string method;  // upper case
-  std::string
-      path;  // percent-decoded once, no query; refused at the parser if it holds NUL or ".."
+  // Percent-decoded once, no query, valid UTF-8. The parser refuses control characters, '\', empty,
+  // "." and ".." segments, so it is safe to compare, and may hold a '/' that came as %2F.
+  std::string path;
   std::string query;  // raw
   Headers headers;
   std::string body;
@@ -38,20 +60,20 @@ struct HttpRequest {
 struct HttpResponse {
   int status = 200;
   std::string content_type = "application/json";
-  std::string body;
+  std::string body{};
   std::vector<std::pair<std::string, std::string>> headers{};  // further ones
 };
 
 // The answer to one request. Every call is thread-safe and never blocks; calls after the peer is
 // gone are harmless. Exactly one of send() or start()…finish() is made; dropping the last reference
-// without either answers 500.
+// without either answers 500 (or cuts the stream off, so that the client sees it is incomplete).
 class Responder {
  public:
   virtual ~Responder() = default;
   virtual void send(HttpResponse response) = 0;
 
   // A streamed body (chunked). write() queues; when more than the stream buffer limit waits because
-  // the peer reads slowly, it returns false and the stream is aborted.
+  // the peer reads slowly, it returns false and the stream is aborted. An empty chunk is nothing.
   virtual void start(int status, std::string_view content_type) = 0;
   virtual bool write(std::string chunk) = 0;
   virtual void finish() = 0;

@@ -4,8 +4,8 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 
+#include "tensor/buffer.h"
 #include "tensor/compute_pool.h"
 #include "tensor/exec_view.h"
 
@@ -27,6 +27,7 @@ class Exec {
   std::size_t scratch_bytes() const { return view_.scratch_bytes; }
 
  private:
+  Buffer scratch_;
   ExecView view_;
 };
 

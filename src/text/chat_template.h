@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <ctime>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -29,7 +30,9 @@ class ChatTemplate {
   // `context` holds messages, tools, add_generation_prompt, bos_token, … as the template expects
   // them. Jinja settings as in transformers: trim_blocks, lstrip_blocks. raise_exception() in a
   // template and exhausted limits are invalid_argument errors (code "template_error").
-  Result<std::string> render(const json::object& context, const TemplateLimits& limits = {}) const;
+  // `now` is what strftime_now() formats; null: the local time.
+  Result<std::string> render(const json::object& context, const TemplateLimits& limits = {},
+                             const std::tm* now = nullptr) const;
 
  private:
   struct Program;

@@ -20,7 +20,8 @@
 
 namespace millrace::weights {
 
-// A GGUF metadata value; safetensors files have string metadata only.
+// A GGUF metadata value; safetensors files have string metadata only. Unsigned GGUF integers are
+// std::uint64_t, signed ones std::int64_t; arrays of booleans and of all integers are std::int64_t.
 using MetaValue =
     std::variant<bool, std::int64_t, std::uint64_t, double, std::string, std::vector<std::string>,
                  std::vector<std::int64_t>, std::vector<double>>;
@@ -36,11 +37,16 @@ class WeightFile {
   virtual const std::map<std::string, MetaValue, std::less<>>& metadata() const = 0;
   // These pages will not be read again: called after a tensor was packed.
   virtual void release(const TensorView& tensor) const = 0;
+  // An error once a file was cut short or rewritten in place after it was opened: what was read
+  // since may be zeros. Loaders ask after the last tensor was packed. See mapping_guard.h.
+  virtual Status still_intact() const { return {}; }
   virtual std::uint64_t num_bytes() const = 0;  // on disk, all parts
 };
 
-// One *.gguf file, one *.safetensors file, or a folder holding model.safetensors,
-// model.safetensors.index.json with its shards, or exactly one *.gguf.
+// One *.gguf file (or the first part of a split one, NAME-00001-of-0000N.gguf), one *.safetensors
+// file, or a folder holding model.safetensors, model.safetensors.index.json with its shards, or
+// exactly one GGUF model. A file that is not as it should be is an invalid_argument error with code
+// "invalid_model_file"; its message names the file (without its folder) and the field.
 Result<std::unique_ptr<WeightFile>> open_weights(const std::filesystem::path& path);
 Result<std::unique_ptr<WeightFile>> open_gguf(const std::filesystem::path& file);
 Result<std::unique_ptr<WeightFile>> open_safetensors(const std::filesystem::path& file);
@@ -53,7 +59,8 @@ const std::string* meta_string(const WeightFile& file, std::string_view key);
 const std::vector<std::string>* meta_strings(const WeightFile& file, std::string_view key);
 
 // Exact dequantisation of `count` elements starting at element `first` (a block boundary) to f32.
-// The scalar truth for every DType of a weight; kernels are tested against it.
+// The scalar truth for every DType of a weight; kernels are tested against it. Integers and f64 are
+// rounded to nearest, booleans are 0 or 1. The last block may be used in part.
 void dequantise(const TensorView& tensor, std::int64_t first, std::int64_t count, float* out);
 
 }  // namespace millrace::weights

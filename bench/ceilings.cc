@@ -1,0 +1,133 @@
+// What this machine can do at most, for 1 thread and for all: memory read bandwidth, f32 FMA, AMX
+// int8 and bf16. Prints one JSON line. Run it in the same minute as a benchmark: shared machines
+// differ from hour to hour. build: g++ -O3 -march=native -pthread ceilings.cc -o ceilings
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+namespace {
+
+constexpr size_t kBytes = size_t{256}
+                          << 20;  // a thread: past every cache that a tenant can count on
+constexpr int kRepeats = 3;
+
+// Best wall time of `work(thread)` on `threads` threads.
+template <class Work>
+double best_seconds(int threads, Work work) {
+  double best = 1e9;
+  for (int repeat = 0; repeat < kRepeats; ++repeat) {
+    const auto start = std::chrono::steady_clock::now();
+    std::vector<std::thread> pool;
+    for (int t = 0; t < threads; ++t) pool.emplace_back(work, t);
+    for (auto& thread : pool) thread.join();
+    best = std::min(
+        best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+double read_gb_per_s(int threads) {
+  std::vector<char*> memory;
+  for (int t = 0; t < threads; ++t) {
+    memory.push_back(static_cast<char*>(std::aligned_alloc(1 << 21, kBytes)));
+    std::memset(memory.back(), 1, kBytes);
+  }
+  const double seconds = best_seconds(threads, [&](int t) {
+    __m256i sum[4] = {};
+    for (size_t i = 0; i < kBytes; i += 128) {
+      for (size_t v = 0; v < 4; ++v) {
+        sum[v] = _mm256_xor_si256(sum[v], _mm256_load_si256(reinterpret_cast<const __m256i*>(
+                                              memory[static_cast<size_t>(t)] + i + 32 * v)));
+      }
+    }
+    const __m256i all =
+        _mm256_xor_si256(_mm256_xor_si256(sum[0], sum[1]), _mm256_xor_si256(sum[2], sum[3]));
+    volatile long long keep = _mm256_extract_epi64(all, 0);
+    (void)keep;
+  });
+  for (char* p : memory) std::free(p);
+  return static_cast<double>(threads) * kBytes / seconds / 1e9;
+}
+
+#ifdef __AVX512F__
+double fma_tflops(int threads) {
+  constexpr long kRounds = 20'000'000;
+  const double seconds = best_seconds(threads, [](int) {
+    const __m512 x = _mm512_set1_ps(1e-9f);
+    __m512 sum[10];
+    for (auto& s : sum) s = x;
+    for (long i = 0; i < kRounds; ++i) {
+#pragma GCC unroll 10
+      for (auto& s : sum) {
+        s = _mm512_fmadd_ps(s, x, x);
+        asm volatile("" : "+v"(s));
+      }
+    }
+  });
+  return threads * 10.0 * kRounds * 32 / seconds / 1e12;
+}
+#endif
+
+#ifdef __AMX_INT8__
+struct alignas(64) TileConfig {
+  unsigned char palette = 1, start_row = 0, reserved[14] = {};
+  unsigned short columns[16] = {};
+  unsigned char rows[16] = {};
+};
+
+double amx_tera(int threads, bool int8) {
+  constexpr long kRounds = 5'000'000;
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  syscall(SYS_arch_prctl, kRequestPermission, kTileData);
+  const double seconds = best_seconds(threads, [&](int) {
+    TileConfig config;
+    for (int i = 0; i < 8; ++i) {
+      config.columns[i] = 64;
+      config.rows[i] = 16;
+    }
+    asm volatile("ldtilecfg %0" ::"m"(config));
+    _tile_zero(4);
+    _tile_zero(5);
+    _tile_zero(6);
+    _tile_zero(7);
+    for (long i = 0; int8 && i < kRounds; ++i) {
+      _tile_dpbssd(0, 4, 6);
+      _tile_dpbssd(1, 4, 7);
+      _tile_dpbssd(2, 5, 6);
+      _tile_dpbssd(3, 5, 7);
+    }
+    for (long i = 0; !int8 && i < kRounds; ++i) {
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_dpbf16ps(1, 4, 7);
+      _tile_dpbf16ps(2, 5, 6);
+      _tile_dpbf16ps(3, 5, 7);
+    }
+    _tile_release();
+  });
+  return threads * 4.0 * kRounds * (int8 ? 32768 : 16384) / seconds / 1e12;
+}
+#endif
+
+}  // namespace
+
+int main() {
+  const int all = static_cast<int>(std::thread::hardware_concurrency());
+  std::printf("{\"threads\": [1, %d], \"read_gb_s\": [%.1f, %.1f]", all, read_gb_per_s(1),
+              read_gb_per_s(all));
+#ifdef __AVX512F__
+  std::printf(", \"f32_fma_tflops\": [%.3f, %.3f]", fma_tflops(1), fma_tflops(all));
+#endif
+#ifdef __AMX_INT8__
+  std::printf(", \"amx_int8_tops\": [%.2f, %.2f], \"amx_bf16_tflops\": [%.2f, %.2f]",
+              amx_tera(1, true), amx_tera(all, true), amx_tera(1, false), amx_tera(all, false));
+#endif
+  std::puts("}");
+}

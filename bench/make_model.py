@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Writes a GGUF with random weights in a real model's shape, for measuring speed where the real weights cannot be had.
+
+usage: make_model.py TOKENIZER.gguf OUT.gguf SHAPE KIND      SHAPE: qwen2.5-0.5b | llama3.2-1b   KIND: f16 | bf16 | q8_0 | q4_0
+The tokenizer is taken from a real GGUF file and padded to the shape's vocabulary.
+"""
+import argparse
+
+import gguf
+import numpy as np
+
+SHAPES = {
+    "qwen2.5-0.5b": {"arch": "qwen2", "layers": 24, "width": 896, "ff": 4864, "heads": 14, "kv_heads": 2, "head_dim": 64,
+                     "vocab": 151936, "theta": 1e6, "eps": 1e-6, "context": 32768, "qkv_bias": True},
+    "llama3.2-1b": {"arch": "llama", "layers": 16, "width": 2048, "ff": 8192, "heads": 32, "kv_heads": 8, "head_dim": 64,
+                    "vocab": 128256, "theta": 5e5, "eps": 1e-5, "context": 131072, "qkv_bias": False},
+}
+KINDS = {"f16": gguf.GGMLQuantizationType.F16, "bf16": gguf.GGMLQuantizationType.BF16,
+         "q8_0": gguf.GGMLQuantizationType.Q8_0, "q4_0": gguf.GGMLQuantizationType.Q4_0}
+
+
+class ModelWriter:
+    def __init__(self, out, shape, kind):
+        self.file = gguf.GGUFWriter(out, shape["arch"])
+        self.shape, self.kind, self.draw = shape, kind, np.random.default_rng(20)
+
+    def matrix(self, name, rows, columns, kind=None):
+        kind = kind or self.kind
+        values = self.draw.standard_normal((rows, columns), dtype=np.float32) * np.float32(columns ** -0.5)
+        self.file.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
+
+    def vector(self, name, values):
+        self.file.add_tensor(name, values.astype(np.float32))
+
+    def hyperparameters(self):
+        s, f = self.shape, self.file
+        f.add_context_length(s["context"])
+        f.add_embedding_length(s["width"])
+        f.add_block_count(s["layers"])
+        f.add_feed_forward_length(s["ff"])
+        f.add_head_count(s["heads"])
+        f.add_head_count_kv(s["kv_heads"])
+        f.add_rope_freq_base(s["theta"])
+        f.add_rope_dimension_count(s["head_dim"])
+        f.add_layer_norm_rms_eps(s["eps"])
+        f.add_vocab_size(s["vocab"])
+
+    def tokenizer(self, path):
+        fields = gguf.GGUFReader(path).fields
+        read = lambda key: fields["tokenizer." + key].contents()  # noqa: E731
+        tokens, types = list(read("ggml.tokens")), list(read("ggml.token_type"))
+        padding = self.shape["vocab"] - len(tokens)
+        self.file.add_tokenizer_model("gpt2")
+        self.file.add_tokenizer_pre(read("ggml.pre"))
+        self.file.add_token_list(tokens + [f"<|unused_{i}|>" for i in range(padding)])
+        self.file.add_token_types(types + [int(gguf.TokenType.CONTROL)] * padding)
+        self.file.add_token_merges(read("ggml.merges"))
+        self.file.add_bos_token_id(1)
+        self.file.add_eos_token_id(2)
+        self.file.add_chat_template(read("chat_template"))
+
+    def layer(self, i):
+        s, name = self.shape, f"blk.{i}."
+        q, kv = s["heads"] * s["head_dim"], s["kv_heads"] * s["head_dim"]
+        self.vector(name + "attn_norm.weight", np.ones(s["width"]))
+        for part, rows in (("q", q), ("k", kv), ("v", kv)):
+            self.matrix(f"{name}attn_{part}.weight", rows, s["width"])
+            if s["qkv_bias"]:
+                self.vector(f"{name}attn_{part}.bias", self.draw.standard_normal(rows) * 0.02)
+        self.matrix(name + "attn_output.weight", s["width"], q)
+        self.vector(name + "ffn_norm.weight", np.ones(s["width"]))
+        self.matrix(name + "ffn_gate.weight", s["ff"], s["width"])
+        self.matrix(name + "ffn_up.weight", s["ff"], s["width"])
+        self.matrix(name + "ffn_down.weight", s["width"], s["ff"])
+
+    def finish(self):
+        self.file.write_header_to_file()
+        self.file.write_kv_data_to_file()
+        self.file.write_tensors_to_file(progress=True)
+        self.file.close()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tokenizer")
+    parser.add_argument("out")
+    parser.add_argument("shape", choices=SHAPES)
+    parser.add_argument("kind", choices=KINDS)
+    a = parser.parse_args()
+    writer = ModelWriter(a.out, SHAPES[a.shape], KINDS[a.kind])
+    writer.hyperparameters()
+    writer.tokenizer(a.tokenizer)
+    # 4-bit files keep an 8-bit embedding, as published ones do.
+    writer.matrix("token_embd.weight", writer.shape["vocab"], writer.shape["width"], KINDS["q8_0"] if a.kind == "q4_0" else None)
+    writer.vector("output_norm.weight", np.ones(writer.shape["width"]))
+    for i in range(writer.shape["layers"]):
+        writer.layer(i)
+    writer.finish()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+// What every handler may use. Made once in routes, lent to all.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "base/metrics.h"
+#include "serving/admission.h"
+#include "serving/model_store.h"
+#include "serving/text_service.h"
+
+namespace millrace::api {
+
+struct ApiOptions {
+  std::string version = "0.0.0";
+  int max_choices = 8;                      // n
+  int default_max_tokens = 4096;            // of a chat answer, where the request is silent
+  std::chrono::seconds sync_deadline{300};  // of answers that are not streamed
+};
+
+struct ApiContext {
+  serving::ModelStore& store;
+  serving::TextService& text;
+  serving::Admission& admission;
+  Metrics& metrics;
+  ApiOptions options;
+};
+
+}  // namespace millrace::api

@@ -1,0 +1,38 @@
+// The command line: names CLI11. Turns arguments, environment and millrace.toml into one command.
+#pragma once
+
+#include <string>
+#include <variant>
+
+#include "app/config.h"
+
+namespace millrace::app {
+
+struct ServeCommand {
+  ServeConfig config;
+};
+struct RunCommand {
+  ServeConfig config;  // model settings only
+  std::string model;   // a folder, a file, or a name below models_dir
+  std::string prompt;  // empty: read lines from standard input
+  std::string system;
+  std::int64_t max_tokens = 0;  // 0: to the end of the context
+  double temperature = -1;      // -1: the model's own default
+  std::int64_t seed = -1;
+  bool stats = false;
+};
+struct VersionCommand {};
+// Nothing to run: print `text` and end with this code (help, usage errors).
+struct ExitCommand {
+  int code = 0;
+  std::string text;
+};
+
+using Command = std::variant<ServeCommand, RunCommand, VersionCommand, ExitCommand>;
+
+Command parse_command_line(int argc, const char* const* argv);
+
+inline constexpr int kExitUsage = 64;   // EX_USAGE: wrong words on the command line
+inline constexpr int kExitConfig = 78;  // EX_CONFIG: a wrong setting, in whichever place
+
+}  // namespace millrace::app

@@ -1,0 +1,133 @@
+#include "app/server.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <thread>
+
+#include "api/context.h"
+#include "api/errors.h"
+#include "api/routes.h"
+#include "app/backends.h"
+#include "app/model_defaults.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/version.h"
+#include "base/worker_pool.h"
+#include "net/http_server.h"
+#include "net/router.h"
+#include "serving/admission.h"
+#include "serving/text_service.h"
+
+namespace millrace::app {
+namespace {
+
+constexpr std::chrono::seconds kLastRequests{10};
+constexpr int kExitStuck = 70;  // EX_SOFTWARE: a supervisor should start the process again
+
+std::size_t num_workers(const ServeConfig& config) {
+  if (config.worker_threads > 0) return static_cast<std::size_t>(config.worker_threads);
+  return std::max(2u, std::thread::hardware_concurrency());
+}
+
+std::vector<Backend*> pointers(const std::vector<std::unique_ptr<Backend>>& backends) {
+  std::vector<Backend*> out;
+  for (const auto& backend : backends) out.push_back(backend.get());
+  return out;
+}
+
+net::HttpServerOptions listener(const ServeConfig& config, const char* name, std::int64_t port) {
+  net::HttpServerOptions options;
+  options.name = name;
+  options.host = config.host;
+  options.port = static_cast<std::uint16_t>(port);
+  options.num_io_threads = static_cast<std::size_t>(config.io_threads);
+  options.error_body = [](int status, std::string_view, std::string_view message) {
+    return api::error_body_of_status(status, message);
+  };
+  return options;
+}
+
+}  // namespace
+
+// Declared in the order of starting; destroyed in reverse. Listeners come last: they hand requests
+// to all that stands above them.
+struct Server::Parts {
+  explicit Parts(const ServeConfig& c)
+      : config(c),
+        backends(make_backends()),
+        workers("worker", num_workers(c)),
+        store({.path = c.models_dir,
+               .defaults = model_defaults(c),
+               .memory = {.total_bytes = c.memory_limit, .kv_cache_bytes = c.kv_cache_memory}},
+              pointers(backends), metrics),
+        admission({.max_requests = static_cast<int>(c.max_concurrent_requests)}),
+        text(store, admission, workers, metrics),
+        context{.store = store,
+                .text = text,
+                .admission = admission,
+                .metrics = metrics,
+                .options = {.version = kVersion}} {
+    api::add_public_routes(public_routes, context);
+    api::add_admin_routes(admin_routes, context);
+    public_server = std::make_unique<net::HttpServer>(listener(c, "http", c.port), public_routes,
+                                                      workers, metrics);
+    admin_server = std::make_unique<net::HttpServer>(listener(c, "admin", c.admin_port),
+                                                     admin_routes, workers, metrics);
+  }
+
+  const ServeConfig config;
+  Metrics metrics;
+  std::vector<std::unique_ptr<Backend>> backends;
+  WorkerPool workers;
+  serving::ModelStore store;
+  serving::Admission admission;
+  serving::TextService text;
+  api::ApiContext context;
+  net::Router public_routes, admin_routes;
+  std::unique_ptr<net::HttpServer> public_server, admin_server;
+  bool stopped = false;
+};
+
+Server::Server(const ServeConfig& config) : parts_(std::make_unique<Parts>(config)) {}
+
+Server::~Server() {
+  stop();
+}
+
+Status Server::start() {
+  if (Status done = parts_->admin_server->start(); !done) return done;
+  if (Status done = parts_->public_server->start(); !done) return done;
+  return parts_->store.open();
+}
+
+void Server::stop() {
+  if (parts_->stopped) return;
+  parts_->stopped = true;
+  parts_->admission
+      .close();  // readiness turns off, new requests are refused; then running ones may end
+  parts_->public_server->stop(std::chrono::seconds(parts_->config.shutdown_timeout));
+  parts_->admin_server->stop(std::chrono::seconds(1));
+  // Closed connections cancelled their requests; engines drop them at the next step.
+  if (!parts_->admission.wait_until_empty(kLastRequests)) {
+    log_error("requests did not end within {} s of being cancelled: an engine is stuck",
+              kLastRequests.count());
+    std::_Exit(kExitStuck);
+  }
+  parts_->workers.wait_idle();
+}
+
+std::uint16_t Server::port() const {
+  return parts_->public_server->port();
+}
+std::uint16_t Server::admin_port() const {
+  return parts_->admin_server->port();
+}
+std::int64_t Server::memory_limit() const {
+  return parts_->store.memory().limit();
+}
+serving::ModelStore& Server::store() {
+  return parts_->store;
+}
+
+}  // namespace millrace::app

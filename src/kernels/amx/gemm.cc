@@ -1,0 +1,50 @@
+// Chooses how to multiply by precision, rows and kind.
+#include "kernels/amx/gemm.h"
+
+#include "kernels/avx512/ops.h"
+
+namespace millrace::kernels::amx {
+namespace {
+
+enum class Way { base, few, tiles };
+
+// Below this many rows f32 and f16 weights, which only the base table multiplies exactly, are left
+// to it.
+constexpr int kTileRows = 5;
+
+Way way_of(const ExecView& exec, const GemmArgs& args) {
+  if (exec.precision == Precision::exact) return Way::base;
+  bool few = true, bf16 = false;
+  for (int p = 0; p < args.num_parts; ++p) {
+    few = few && few_can(args.parts[p].weight->kind);
+    bf16 = bf16 || args.parts[p].weight->kind == DType::bf16;
+  }
+  if (few && args.m <= kFewRows && (bf16 || args.m >= kTileRows)) return Way::few;
+  return args.m < kTileRows ? Way::base : Way::tiles;
+}
+
+}  // namespace
+
+std::size_t gemm_scratch(const ExecView& exec, const GemmArgs& args) {
+  switch (way_of(exec, args)) {
+    case Way::few:
+      return few_scratch(exec, args);
+    case Way::tiles:
+      return tiles_scratch(exec, args);
+    default:
+      return avx512::gemm_scratch(exec, args);
+  }
+}
+
+void gemm(const ExecView& exec, const GemmArgs& args) {
+  switch (way_of(exec, args)) {
+    case Way::few:
+      return multiply_few(exec, args);
+    case Way::tiles:
+      return multiply_tiles(exec, args);
+    default:
+      return avx512::gemm(exec, args);
+  }
+}
+
+}  // namespace millrace::kernels::amx

@@ -1,0 +1,21 @@
+// The ways this machine multiplies, chosen in gemm.cc. Each handles all of args in one call.
+#pragma once
+
+#include "kernels/kernels.h"
+
+namespace millrace::kernels::amx {
+
+// bf16 tiles: x and W are rounded to bf16, sums are f32. For many rows.
+std::size_t tiles_scratch(const ExecView& exec, const GemmArgs& args);
+void multiply_tiles(const ExecView& exec, const GemmArgs& args);
+
+// Weights as they are, 16-bit activations. At most kFewRows rows, of kinds that few_can says.
+constexpr int kFewRows = 8;
+bool few_can(DType kind);
+std::size_t few_scratch(const ExecView& exec, const GemmArgs& args);
+void multiply_few(const ExecView& exec, const GemmArgs& args);
+
+std::size_t gemm_scratch(const ExecView& exec, const GemmArgs& args);
+void gemm(const ExecView& exec, const GemmArgs& args);
+
+}  // namespace millrace::kernels::amx

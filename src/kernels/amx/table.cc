@@ -1,0 +1,22 @@
+#include "kernels/amx/gemm.h"
+#include "kernels/tables.h"
+
+namespace millrace::kernels {
+namespace {
+
+Kernels make_table() {
+  Kernels table = avx512_kernels();
+  table.name = "amx";
+  table.gemm_scratch = amx::gemm_scratch;
+  table.gemm = amx::gemm;
+  return table;
+}
+
+}  // namespace
+
+const Kernels& amx_kernels() {
+  static const Kernels kTable = make_table();
+  return kTable;
+}
+
+}  // namespace millrace::kernels

@@ -1,0 +1,160 @@
+// The columns of all parts are one list of tiles, cut into pieces that threads claim. A piece takes
+// up to 64 rows of x at a time over its tiles, four rows to a tile kernel (gemm_quant.h,
+// gemm_plain.h).
+#include "kernels/avx2/epilogue.h"
+#include "kernels/avx2/gemm_plain.h"
+#include "kernels/avx2/gemm_quant.h"
+#include "kernels/avx2/table.h"
+
+namespace millrace::kernels::avx2 {
+namespace {
+
+constexpr int kRows = 8;       // of x, at once, at most
+constexpr int kRowBlock = 64;  // of x, kept in the second-level cache over a piece
+constexpr int kMaxTiles = 4;   // side by side
+
+bool is_gated(Epilogue epilogue) {
+  return epilogue == Epilogue::silu_mul || epilogue == Epilogue::gelu_tanh_mul;
+}
+
+bool needs_rows16(const GemmArgs& args) {
+  for (int p = 0; p < args.num_parts; ++p) {
+    if (!format_of(args.parts[p].weight->kind).plain) return true;
+  }
+  return false;
+}
+
+struct Job {
+  const GemmArgs& args;
+  const uint8_t* scratch;  // prepared rows
+  RowStore store;
+};
+
+// Rows of x for one tile kernel, of `left`. f32 sums stay in registers up to four.
+int rows_at_once(const Job& job, const PackedWeight& w, int left) {
+  const bool eight = left >= kRows && !format_of(w.kind).plain && !job.store.exact;
+  return eight ? kRows : smaller(4, left);
+}
+
+// Sums of `rows` rows from `row` on with `tiles` tiles from `tile` on: sums[r * tiles + t].
+MILLRACE_INLINE void multiply(const Job& job, const PackedWeight& w, int tile, int tiles, int row,
+                              int rows, __m256* sums) {
+  const GemmArgs& args = job.args;
+  const size_t bytes = tile_bytes(w.kind, w.k);
+  const auto* data = static_cast<const uint8_t*>(w.data) + static_cast<size_t>(tile) * bytes;
+  const Format format = format_of(w.kind);
+  if (format.plain) {
+    plain_tiles_for(w.kind, rows, tiles)(data, bytes, args.k,
+                                         {args.x + row * args.x_stride, args.x_stride}, sums);
+    return;
+  }
+  RowView views[kRows];
+  for (int r = 0; r < rows; ++r) views[r] = job.store.row(job.scratch, row + r);
+  quant_tile_for(w.kind, job.store.exact, rows)(data, scales_bytes(format.scales, w.k),
+                                                job.store.blocks, views, sums);
+}
+
+// Adds bias, applies the epilogue and stores one row of one tile.
+MILLRACE_INLINE void finish(const GemmArgs& args, const GemmPart& part, int tile, int row,
+                            __m256 sum) {
+  const int column = tile * kTileRows;
+  const int count = part.weight->n - column;
+  if (part.bias != nullptr) sum = _mm256_add_ps(sum, load_first(part.bias + column, count));
+  sum = activate(args.epilogue, sum);
+  float* out = part.out + row * part.out_stride + column;
+  if (args.accumulate) sum = _mm256_add_ps(sum, load_first(out, count));
+  store_first(out, sum, count);
+}
+
+void plain_range(const Job& job, const GemmPart& part, int begin, int end, int first_row,
+                 int last_row) {
+  const bool several = format_of(part.weight->kind).plain;
+  __m256 sums[kRows * kMaxTiles];
+  for (int tile = begin, tiles = 1; tile < end; tile += tiles) {
+    for (int row = first_row, rows = 0; row < last_row; row += rows) {
+      rows = rows_at_once(job, *part.weight, last_row - row);
+      if (row == first_row) {  // the same number of tiles for all rows
+        tiles = 1;
+        if (several && end - tile >= 2) tiles = 2;
+        if (several && end - tile >= 4 && last_row - first_row <= 2) tiles = 4;
+      }
+      multiply(job, *part.weight, tile, tiles, row, rows, sums);
+      for (int r = 0; r < rows; ++r) {
+        for (int t = 0; t < tiles; ++t) {
+          finish(job.args, part, tile + t, row + r, sums[r * tiles + t]);
+        }
+      }
+    }
+  }
+}
+
+void gated_range(const Job& job, int begin, int end, int first_row, int last_row) {
+  const GemmPart& gate = job.args.parts[0];
+  const GemmPart& up = job.args.parts[1];
+  __m256 g[kRows], u[kRows];
+  for (int tile = begin; tile < end; ++tile) {
+    const int column = tile * kTileRows, count = gate.weight->n - column;
+    for (int row = first_row, rows = 0; row < last_row; row += rows) {
+      rows = smaller(rows_at_once(job, *gate.weight, last_row - row),
+                     rows_at_once(job, *up.weight, last_row - row));
+      multiply(job, *gate.weight, tile, 1, row, rows, g);
+      multiply(job, *up.weight, tile, 1, row, rows, u);
+      for (int r = 0; r < rows; ++r) {
+        if (gate.bias != nullptr) g[r] = _mm256_add_ps(g[r], load_first(gate.bias + column, count));
+        if (up.bias != nullptr) u[r] = _mm256_add_ps(u[r], load_first(up.bias + column, count));
+        __m256 value = _mm256_mul_ps(activate(job.args.epilogue, g[r]), u[r]);
+        float* out = gate.out + (row + r) * gate.out_stride + column;
+        if (job.args.accumulate) value = _mm256_add_ps(value, load_first(out, count));
+        store_first(out, value, count);
+      }
+    }
+  }
+}
+
+// Tiles [begin, end) of the list of all parts' tiles.
+void piece(const Job& job, int begin, int end) {
+  const GemmArgs& args = job.args;
+  for (int row = 0; row < args.m; row += kRowBlock) {
+    const int last_row = smaller(args.m, row + kRowBlock);
+    if (is_gated(args.epilogue)) {
+      gated_range(job, begin, end, row, last_row);
+      continue;
+    }
+    int first = 0;  // of this part in the list
+    for (int p = 0; p < args.num_parts; ++p) {
+      const int tiles = ceil_div(args.parts[p].weight->n, kTileRows);
+      const int from = larger(begin, first), to = smaller(end, first + tiles);
+      if (from < to) plain_range(job, args.parts[p], from - first, to - first, row, last_row);
+      first += tiles;
+    }
+  }
+}
+
+}  // namespace
+
+std::size_t gemm_scratch(const ExecView& exec, const GemmArgs& args) {
+  if (!needs_rows16(args)) return 0;
+  return RowStore(args.k, exec.precision == Precision::exact).row_bytes *
+         static_cast<size_t>(args.m);
+}
+
+void gemm(const ExecView& exec, const GemmArgs& args) {
+  const Job job = {.args = args,
+                   .scratch = static_cast<const uint8_t*>(exec.scratch),
+                   .store = RowStore(args.k, exec.precision == Precision::exact)};
+  if (needs_rows16(args)) {
+    parallel_ranges(exec, args.m, args.k, [&](int begin, int end) {
+      for (int r = begin; r < end; ++r) {
+        prepare_row(job.store, args.x + r * args.x_stride, args.k,
+                    static_cast<uint8_t*>(exec.scratch), r);
+      }
+    });
+  }
+  int tiles = 0;
+  const int num_lists = is_gated(args.epilogue) ? 1 : args.num_parts;
+  for (int p = 0; p < num_lists; ++p) tiles += ceil_div(args.parts[p].weight->n, kTileRows);
+  const int64_t tile_cost = int64_t{kTileRows} * args.k * args.m;
+  parallel_ranges(exec, tiles, tile_cost, [&](int begin, int end) { piece(job, begin, end); });
+}
+
+}  // namespace millrace::kernels::avx2

@@ -1,0 +1,238 @@
+#include "models/weight_source.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/check.h"
+
+namespace millrace::models {
+namespace {
+
+bool is_plain_float(DType type) {
+  return type == DType::f32 || type == DType::f16 || type == DType::bf16;
+}
+
+bool is_weight_kind(DType type) {
+  switch (type) {
+    case DType::f32:
+    case DType::f16:
+    case DType::bf16:
+    case DType::q4_0:
+    case DType::q4_1:
+    case DType::q5_0:
+    case DType::q5_1:
+    case DType::q8_0:
+    case DType::q4_k:
+    case DType::q5_k:
+    case DType::q6_k:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::string shape_text(const Shape& shape) {
+  return fmt::format("[{}]", fmt::join(shape.dims(), ", "));
+}
+
+std::size_t row_bytes(DType kind, std::int64_t columns) {
+  const std::size_t block = dtype_block_elements(kind);
+  return static_cast<std::size_t>(columns) / block * dtype_block_bytes(kind);
+}
+
+void round_to_f16(const float* from, std::size_t count, void* to) {
+  auto* out = static_cast<std::byte*>(to);
+  for (std::size_t i = 0; i < count; ++i) {
+    const float x = std::clamp(from[i], -65504.0f, 65504.0f);
+    const _Float16 half = static_cast<_Float16>(x);
+    std::memcpy(out + i * sizeof half, &half, sizeof half);
+  }
+}
+
+}  // namespace
+
+WeightSource::WeightSource(const weights::WeightFile& file, kernels::Ops& ops,
+                           std::function<void(double)> progress)
+    : file_(file), ops_(ops), progress_(std::move(progress)) {}
+
+void WeightSource::fail_load(const std::string& message) {
+  if (status_) status_ = invalid(message, {}, "invalid_model");
+}
+
+bool WeightSource::holds(DType kind, int n, int k) const {
+  return ops_.table.packed_bytes(kind, n, k) != 0;
+}
+
+void WeightSource::count(const TensorView& view, std::int64_t elements, std::size_t bytes) {
+  num_parameters_ += elements;
+  packed_bytes_ += static_cast<std::int64_t>(bytes);
+  source_bytes_ += static_cast<double>(view.num_bytes()) * static_cast<double>(elements) /
+                   static_cast<double>(std::max<std::int64_t>(1, view.shape.num_elements()));
+  const auto total = static_cast<double>(file_.num_bytes());
+  if (progress_ && total > 0) progress_(std::min(1.0, source_bytes_ / total));
+}
+
+const TensorView* WeightSource::find_matrix(const std::string& tensor, std::int64_t rows,
+                                            std::int64_t columns) {
+  if (!status_) return nullptr;
+  const TensorView* view = file_.find(tensor);
+  if (!view) {
+    fail_load(fmt::format("tensor {} is missing", tensor));
+    return nullptr;
+  }
+  const Shape expected{rows, columns};
+  if (view->shape != expected) {
+    fail_load(fmt::format("tensor {} is {}, expected {}", tensor, shape_text(view->shape),
+                          shape_text(expected)));
+    return nullptr;
+  }
+  const bool whole_blocks =
+      is_weight_kind(view->dtype) &&
+      columns % static_cast<std::int64_t>(dtype_block_elements(view->dtype)) == 0;
+  if (!whole_blocks) {
+    fail_load(fmt::format("tensor {} has type {}, which weights of this shape cannot have", tensor,
+                          dtype_name(view->dtype)));
+    return nullptr;
+  }
+  return view;
+}
+
+std::vector<float> WeightSource::values(const std::string& tensor, int total, int first,
+                                        int count_wanted) {
+  if (!status_) return {};
+  const TensorView* view = file_.find(tensor);
+  if (!view) {
+    fail_load(fmt::format("tensor {} is missing", tensor));
+    return {};
+  }
+  if (view->shape != Shape{total}) {
+    fail_load(
+        fmt::format("tensor {} is {}, expected [{}]", tensor, shape_text(view->shape), total));
+    return {};
+  }
+  if (!is_plain_float(view->dtype)) {
+    fail_load(fmt::format("tensor {} has type {}, expected f32, f16 or bf16", tensor,
+                          dtype_name(view->dtype)));
+    return {};
+  }
+  std::vector<float> out(static_cast<std::size_t>(count_wanted));
+  weights::dequantise(*view, first, count_wanted, out.data());
+  if (!std::all_of(out.begin(), out.end(), [](float x) { return std::isfinite(x); })) {
+    fail_load(fmt::format("tensor {} holds a value that is not finite", tensor));
+    return {};
+  }
+  count(*view, count_wanted, out.size() * sizeof(float));
+  return out;
+}
+
+kernels::Weight WeightSource::pack(const TensorView& view, const LinearSpec& spec, bool own_kind) {
+  if (!own_kind || !holds(view.dtype, spec.n, spec.k)) return pack_rounded(view, spec);
+  const std::int64_t columns = view.shape[1];
+  const std::size_t stride = row_bytes(view.dtype, columns);
+  const std::size_t offset = spec.transposed ? row_bytes(view.dtype, spec.first_row)
+                                             : stride * static_cast<std::size_t>(spec.first_row);
+  return kernels::Weight(ops_, {.kind = view.dtype,
+                                .n = spec.n,
+                                .k = spec.k,
+                                .source = static_cast<const std::byte*>(view.data) + offset,
+                                .scales = nullptr,
+                                .source_row_bytes = static_cast<std::int64_t>(stride),
+                                .transposed = spec.transposed,
+                                .first_row = 0,
+                                .num_rows = spec.n});
+}
+
+kernels::Weight WeightSource::pack_rounded(const TensorView& view, const LinearSpec& spec) {
+  DType kind = ops_.exec.precision() == Precision::exact ? DType::f32 : DType::f16;
+  if (!holds(kind, spec.n, spec.k)) kind = DType::f32;
+  if (!holds(kind, spec.n, spec.k)) {
+    fail_load(
+        fmt::format("tensor {}.weight: the {} kernels cannot hold type {} with shape [{}, {}]",
+                    spec.name, ops_.table.name, dtype_name(view.dtype), spec.n, spec.k));
+    return {};
+  }
+  // In the file's own orientation: rows first … last, columns first … last of the slice.
+  const std::int64_t width = view.shape[1];
+  const std::int64_t rows = spec.transposed ? spec.k : spec.n;
+  const std::int64_t columns = spec.transposed ? spec.n : spec.k;
+  const std::int64_t first_row = spec.transposed ? 0 : spec.first_row;
+  const std::int64_t first_column = spec.transposed ? spec.first_row : 0;
+  const std::size_t stride = row_bytes(kind, columns);
+  Buffer rounded(stride * static_cast<std::size_t>(rows));
+  std::vector<float> row(static_cast<std::size_t>(width));
+  for (std::int64_t r = 0; r < rows; ++r) {
+    weights::dequantise(view, (first_row + r) * width, width, row.data());
+    std::byte* out = rounded.data() + static_cast<std::size_t>(r) * stride;
+    const float* values = row.data() + first_column;
+    if (kind == DType::f32) std::memcpy(out, values, stride);
+    if (kind == DType::f16) round_to_f16(values, static_cast<std::size_t>(columns), out);
+  }
+  return kernels::Weight(ops_, {.kind = kind,
+                                .n = spec.n,
+                                .k = spec.k,
+                                .source = rounded.data(),
+                                .scales = nullptr,
+                                .source_row_bytes = static_cast<std::int64_t>(stride),
+                                .transposed = spec.transposed,
+                                .first_row = 0,
+                                .num_rows = spec.n});
+}
+
+Linear WeightSource::load_linear(const LinearSpec& spec, bool own_kind) {
+  const int total = spec.total_rows == 0 ? spec.n : spec.total_rows;
+  MILLRACE_CHECK(spec.first_row >= 0 && spec.first_row + spec.n <= total);
+  const TensorView* view = spec.transposed ? find_matrix(spec.name + ".weight", spec.k, total)
+                                           : find_matrix(spec.name + ".weight", total, spec.k);
+  if (!view) return {};
+  if (spec.transposed && !is_plain_float(view->dtype)) {
+    fail_load(fmt::format("tensor {}.weight is transposed and of block type {}", spec.name,
+                          dtype_name(view->dtype)));
+    return {};
+  }
+  Linear linear;
+  linear.weight = pack(*view, spec, own_kind);
+  if (linear.weight.empty()) return {};
+  count(*view, std::int64_t{spec.n} * spec.k, linear.weight.packed().bytes);
+  if (spec.first_row + spec.n == total) file_.release(*view);
+  if (spec.bias) linear.bias = values(spec.name + ".bias", total, spec.first_row, spec.n);
+  return linear;
+}
+
+Linear WeightSource::linear(const LinearSpec& spec) {
+  return load_linear(spec, true);
+}
+
+std::vector<Linear> WeightSource::fused_linears(const std::vector<LinearSpec>& specs) {
+  const TensorView* first = file_.find(specs.front().name + ".weight");
+  bool one_kind = true;
+  for (const LinearSpec& spec : specs) {
+    const TensorView* view = file_.find(spec.name + ".weight");
+    if (view && first && view->dtype != first->dtype) one_kind = false;
+  }
+  std::vector<Linear> linears;
+  for (const LinearSpec& spec : specs) linears.push_back(load_linear(spec, one_kind));
+  return linears;
+}
+
+kernels::Weight WeightSource::matrix(const std::string& name, int n, int k) {
+  const TensorView* view = find_matrix(name + ".weight", n, k);
+  if (!view) return {};
+  kernels::Weight weight = pack(*view, {.name = name, .n = n, .k = k}, true);
+  if (weight.empty()) return {};
+  count(*view, std::int64_t{n} * k, weight.packed().bytes);
+  file_.release(*view);
+  return weight;
+}
+
+Norm WeightSource::norm(const std::string& name, int width, bool bias) {
+  Norm norm;
+  norm.weight = values(name + ".weight", width, 0, width);
+  if (bias) norm.bias = values(name + ".bias", width, 0, width);
+  return norm;
+}
+
+}  // namespace millrace::models

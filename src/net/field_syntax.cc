@@ -1,0 +1,53 @@
+#include "net/field_syntax.h"
+
+#include <array>
+#include <cstdint>
+
+namespace millrace::net {
+namespace {
+
+constexpr std::array<bool, 256> make_token_bytes() {
+  std::array<bool, 256> set{};
+  for (const char c : std::string_view(
+           "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")) {
+    set[static_cast<std::uint8_t>(c)] = true;
+  }
+  return set;
+}
+constexpr auto kTokenBytes = make_token_bytes();
+
+std::string_view trim(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+}  // namespace
+
+bool is_token(std::string_view text) {
+  for (const char c : text) {
+    if (!kTokenBytes[static_cast<std::uint8_t>(c)]) return false;
+  }
+  return !text.empty();
+}
+
+bool is_field_byte(char c) {
+  const auto byte = static_cast<std::uint8_t>(c);
+  return byte == '\t' || (byte >= 0x20 && byte != 0x7F);
+}
+
+bool is_field_value(std::string_view value) {
+  for (const char c : value) {
+    if (!is_field_byte(c)) return false;
+  }
+  return true;
+}
+
+std::optional<FieldLine> split_field_line(std::string_view line) {
+  const std::size_t colon = line.find(':');
+  if (colon == std::string_view::npos || !is_token(line.substr(0, colon))) return std::nullopt;
+  const std::string_view raw = line.substr(colon + 1);
+  return FieldLine{line.substr(0, colon), raw, trim(raw)};
+}
+
+}  // namespace millrace::net

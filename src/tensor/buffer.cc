@@ -1,0 +1,79 @@
+#include "tensor/buffer.h"
+
+#include <sys/mman.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::size_t kCacheLine = 64;
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+// Maps zero pages that begin on a huge-page boundary: maps one huge page too many, then gives the
+// ends back.
+std::byte* map_huge(std::size_t bytes) {
+  const std::size_t mapped = bytes + kHugePage;
+  void* const base =
+      mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  MILLRACE_CHECK(base != MAP_FAILED);
+  auto* const first = static_cast<std::byte*>(base);
+  const std::size_t head =
+      (kHugePage - reinterpret_cast<std::uintptr_t>(base) % kHugePage) % kHugePage;
+  if (head > 0) munmap(first, head);
+  munmap(first + head + bytes, mapped - head - bytes);
+  (void)madvise(first + head, bytes, MADV_HUGEPAGE);  // a hint
+  return first + head;
+}
+
+// What a buffer of `size` bytes occupies, a multiple of its alignment or page.
+std::size_t capacity(std::size_t size) {
+  const std::size_t unit = size >= kHugePage ? std::size_t{64} << 10 : kCacheLine;
+  return (size + unit - 1) / unit * unit;
+}
+
+void release(std::byte* data, std::size_t size) {
+  if (data == nullptr) return;
+  if (size >= kHugePage) {
+    munmap(data, capacity(size));
+  } else {
+    std::free(data);
+  }
+}
+
+}  // namespace
+
+Buffer::Buffer(std::size_t bytes) : size_(bytes) {
+  if (bytes == 0) return;
+  MILLRACE_CHECK(bytes <= SIZE_MAX - 2 * kHugePage);
+  if (bytes >= kHugePage) {
+    data_ = map_huge(capacity(bytes));
+    return;
+  }
+  data_ = static_cast<std::byte*>(std::aligned_alloc(kCacheLine, capacity(bytes)));
+  MILLRACE_CHECK(data_ != nullptr);
+  std::memset(data_, 0, capacity(bytes));
+}
+
+Buffer::Buffer(Buffer&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+Buffer& Buffer::operator=(Buffer&& other) noexcept {
+  if (this != &other) {
+    release(data_, size_);
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
+  }
+  return *this;
+}
+
+Buffer::~Buffer() {
+  release(data_, size_);
+}
+
+}  // namespace millrace

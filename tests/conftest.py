@@ -1,0 +1,5 @@
+"""Makes live_server importable from every suite."""
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
