@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -61,7 +62,8 @@ struct TextAssets {
       token_types;  // 1 normal 2 unknown 3 control 4 user-defined 5 unused 6 byte
   std::vector<std::string> merges;
   TokenId bos_token = -1, eos_token = -1, unknown_token = -1;
-  bool add_bos = false, add_eos = false, add_space_prefix = true;
+  std::optional<bool> add_bos, add_eos;  // absent: as the vocabulary's kind usually has it
+  bool add_space_prefix = true;
 };
 
 }  // namespace millrace

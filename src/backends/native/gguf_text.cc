@@ -55,10 +55,9 @@ void read_gguf_text(const weights::WeightFile& file, TextAssets& out) {
   out.bos_token = token_id(file, "tokenizer.ggml.bos_token_id", vocab_size);
   out.eos_token = token_id(file, "tokenizer.ggml.eos_token_id", vocab_size);
   out.unknown_token = token_id(file, "tokenizer.ggml.unknown_token_id", vocab_size);
-  // SentencePiece models begin with BOS and a space unless the file says otherwise.
+  out.add_bos = weights::meta_bool(file, "tokenizer.ggml.add_bos_token");
+  out.add_eos = weights::meta_bool(file, "tokenizer.ggml.add_eos_token");
   const bool sentencepiece = out.gguf_kind == "llama";
-  out.add_bos = weights::meta_bool(file, "tokenizer.ggml.add_bos_token").value_or(sentencepiece);
-  out.add_eos = weights::meta_bool(file, "tokenizer.ggml.add_eos_token").value_or(false);
   out.add_space_prefix =
       weights::meta_bool(file, "tokenizer.ggml.add_space_prefix").value_or(sentencepiece);
 }

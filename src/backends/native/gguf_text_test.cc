@@ -47,7 +47,7 @@ TEST_F(GgufTextTest, ReadsTheVocabulary) {
   EXPECT_EQ(text.chat_template, "{{ x }}");
   EXPECT_EQ(text.bos_token, 1);
   EXPECT_EQ(text.eos_token, -1);
-  EXPECT_FALSE(text.add_bos);
+  EXPECT_EQ(text.add_bos, std::nullopt);
   // Control tokens only: a plain token that spells "<|eot_id|>" is text.
   EXPECT_EQ(gguf_end_of_turn_ids(text), (std::vector<TokenId>{2, 4}));
 }

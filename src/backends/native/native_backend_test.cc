@@ -215,7 +215,7 @@ TEST_F(NativeBackendTest, GgufFileBringsVocabularyAndTemplate) {
   EXPECT_EQ(text.scores.size(), 512u);
   EXPECT_EQ(text.token_types.size(), 512u);
   EXPECT_EQ(text.bos_token, 1);
-  EXPECT_TRUE(text.add_bos);
+  EXPECT_NE(text.add_bos, false);
   EXPECT_TRUE(text.add_space_prefix);
   const Answer answer = generate(**model, {1}, greedy(20));
   std::string story;
@@ -241,7 +241,7 @@ TEST_F(NativeBackendTest, SmolLm2KnowsTheCapitalOfFrance) {
   EXPECT_EQ(d.num_parameters, 134'515'008);
   EXPECT_EQ(d.eos_token_ids, (std::vector<TokenId>{0, 2}));  // <|endoftext|>, <|im_end|>
   EXPECT_FALSE((*model)->text_assets().chat_template.empty());
-  EXPECT_FALSE((*model)->text_assets().add_bos);
+  EXPECT_EQ((*model)->text_assets().add_bos, false);
   const json::object golden = models::read_golden("smollm2_q4_1");
   const json::object& question = golden.at("prompts").at(1).as_object();
   SamplingParams sampling = greedy(20);
