@@ -63,7 +63,7 @@ Result<ModelHandle> TextService::find_model(std::string_view name) const {
   return model;
 }
 
-const TextMetrics& TextService::metrics_of(const std::string& model) {
+TextMetrics TextService::metrics_of(const std::string& model) {
   std::lock_guard lock(mutex_);
   return model_metrics_.try_emplace(model, metrics_, model).first->second;
 }
@@ -139,7 +139,7 @@ Result<std::shared_ptr<TextStream>> TextService::submit(TextOptions options,
                                                         const char* prompt_param) {
   if (auto ok = check_token_ids(options); !ok) return pass(ok);
   if (auto ok = apply_bad_words(options); !ok) return pass(ok);
-  const TextMetrics& metrics = metrics_of(options.model->name());
+  const TextMetrics metrics = metrics_of(options.model->name());
   Generator& generator = *options.model->generator();
 
   // Every prompt is checked before the first is submitted.

@@ -23,7 +23,7 @@ namespace millrace::serving {
 
 class TextService {
  public:
-  // Borrows everything; all of it outlives the service, the service outlives its streams.
+  // Borrows everything; all of it outlives the service and its streams.
   TextService(ModelStore& store, Admission& admission, WorkerPool& workers, Metrics& metrics,
               std::chrono::milliseconds ping_interval = std::chrono::seconds(15));
 
@@ -49,7 +49,7 @@ class TextService {
   Result<std::shared_ptr<TextStream>> submit(TextOptions options, Admission::Permit permit,
                                              std::vector<TextStream::Prompt> prompts,
                                              const char* prompt_param);
-  const TextMetrics& metrics_of(const std::string& model);
+  TextMetrics metrics_of(const std::string& model);
 
   ModelStore& store_;
   Admission& admission_;

@@ -27,11 +27,11 @@ struct TextStream::Choice {
 };
 
 TextStream::TextStream(TextOptions options, Admission::Permit permit, WorkerPool& workers,
-                       const TextMetrics& metrics)
+                       TextMetrics metrics)
     : options_(std::move(options)),
       permit_(std::move(permit)),
       workers_(workers),
-      metrics_(metrics),
+      metrics_(std::move(metrics)),
       tokenizer_(options_.model->text()->tokenizer()),
       last_activity_(Clock::now()) {}
 

@@ -57,9 +57,9 @@ class TextSink {
 
 class TextStream : public std::enable_shared_from_this<TextStream> {
  public:
-  // Borrows workers and metrics. `options.model` has text.
+  // Borrows workers. `options.model` has text.
   TextStream(TextOptions options, Admission::Permit permit, WorkerPool& workers,
-             const TextMetrics& metrics);
+             TextMetrics metrics);
   ~TextStream();
 
   // Before start(). Choices are numbered in the order they are added. `prompt` is counted in the
@@ -106,7 +106,7 @@ class TextStream : public std::enable_shared_from_this<TextStream> {
   TextOptions options_;
   Admission::Permit permit_;
   WorkerPool& workers_;
-  const TextMetrics& metrics_;
+  const TextMetrics metrics_;
   const text::Tokenizer& tokenizer_;
   std::vector<Prompt> prompts_;
   std::vector<std::unique_ptr<Choice>> choices_;  // fixed once started
