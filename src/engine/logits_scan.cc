@@ -33,12 +33,11 @@ void for_each_at_least(std::span<const float> logits, const float* floor, Visit 
     if (logits[i] >= *floor && logits[i] > kMinusInfinity) visit(i);
 }
 
-}  // namespace
-
-// 2^n · 2^f with |f| <= 1/2 by its Taylor series.
-float fast_exp(float x) {
+// 2^n · e^f with |f| <= ln(2)/2 by its Taylor series. No branches: it runs four lanes at a time.
+inline float exp_of(float x) {
   const float scaled = x * 1.44269504f;
-  const float clamped = scaled < -125.0f ? -125.0f : scaled;
+  const auto keep = -static_cast<std::int32_t>(scaled >= -125.0f);  // all bits, or none
+  const auto clamped = std::bit_cast<float>(std::bit_cast<std::int32_t>(scaled) & keep);
   const auto n = static_cast<std::int32_t>(clamped - 0.5f);  // rounds, as clamped <= 0
   const float f = (clamped - static_cast<float>(n)) * 0.693147181f;
   float p = 1.0f / 720;
@@ -48,8 +47,13 @@ float fast_exp(float x) {
   p = p * f + 0.5f;
   p = p * f + 1.0f;
   p = p * f + 1.0f;
-  const float power = std::bit_cast<float>((n + 127) << 23);
-  return scaled < -125.0f ? 0.0f : p * power;
+  return p * std::bit_cast<float>(((n + 127) << 23) & keep);
+}
+
+}  // namespace
+
+float fast_exp(float x) {
+  return exp_of(x);
 }
 
 TokenId find_argmax(std::span<const float> logits) {
@@ -102,9 +106,9 @@ double sum_weights(std::span<const float> logits, float max, float inverse_tempe
     std::size_t i = begin;
     for (; i + kLanes <= end; i += kLanes)
       for (std::size_t j = 0; j < kLanes; ++j)
-        lanes[j] += fast_exp((logits[i + j] - max) * inverse_temperature);
+        lanes[j] += exp_of((logits[i + j] - max) * inverse_temperature);
     double sum = 0;
-    for (; i < end; ++i) sum += fast_exp((logits[i] - max) * inverse_temperature);
+    for (; i < end; ++i) sum += exp_of((logits[i] - max) * inverse_temperature);
     for (const float lane : lanes) sum += lane;
     run_sums.push_back(sum);
     total += sum;

@@ -168,9 +168,9 @@ TokenId Sampler::choose_from_all(std::span<const float> logits, float max,
 void Sampler::gather_nucleus(std::span<const float> logits, float max, double total_weight,
                              SamplerScratch& scratch) const {
   const float inverse = 1.0f / sampling_.temperature;
-  for (float depth = 4;; depth *= 2) {
+  for (float depth = 3;; depth *= 1.5f) {
     scratch.candidates.clear();
-    const bool all = depth > 128;
+    const bool all = depth > 90;
     gather_at_least(logits, all ? kMinusInfinity : max - depth * sampling_.temperature,
                     scratch.candidates);
     if (all) return;
@@ -194,15 +194,18 @@ TokenId Sampler::choose_from_candidates(SamplerScratch& scratch, double total_we
     const float floor = max + sampling_.temperature * std::log(sampling_.min_p);
     std::erase_if(c, [&](const Candidate& candidate) { return candidate.logit < floor; });
   }
-  const double inverse = 1.0 / sampling_.temperature;
-  const auto weight = [&](const Candidate& candidate) {
-    return std::exp((static_cast<double>(candidate.logit) - max) * inverse);
+  const float inverse = 1.0f / sampling_.temperature;
+  const auto weight = [&](const Candidate& candidate) -> double {
+    return fast_exp((candidate.logit - max) * inverse);
   };
-  double held = 0;
-  for (const Candidate& candidate : c) held += weight(candidate);
+  double held = total_weight;
+  if (held < 0) {
+    held = 0;
+    for (const Candidate& candidate : c) held += weight(candidate);
+  }
   if (sampling_.top_p < 1.0f) {
     // The fewest most likely ones that reach top_p: halve the range that holds the boundary.
-    const double wanted = sampling_.top_p * (total_weight < 0 ? held : total_weight);
+    const double wanted = sampling_.top_p * held;
     std::size_t begin = 0, end = c.size();
     double before = 0;  // weight of [0, begin), all kept
     while (end - begin > 1) {
