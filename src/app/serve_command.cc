@@ -50,20 +50,6 @@ Status write_ports(const std::string& file, const Server& server) {
   return {};
 }
 
-void report(const ModelStatus& status) {
-  if (status.state == ModelState::failed) {
-    log_error("model {} could not be loaded: {}", status.name, status.error.message);
-    return;
-  }
-  const ModelDescription& model = status.model->description();
-  log_info(
-      "model {} ready: {} {}, {:.1f} M parameters, {} weights, {} KV cache, {} tokens of context, "
-      "{} kernels",
-      status.name, model.family, model.weights, static_cast<double>(model.num_parameters) / 1e6,
-      format_byte_size(model.weight_bytes), format_byte_size(model.kv_cache_bytes),
-      model.max_model_len, model.kernels);
-}
-
 // Shows loading until all is loaded or a signal came (then true).
 bool show_loading(Server& server, const sigset_t& signals) {
   ProgressBar bar(stderr, ::isatty(STDERR_FILENO) != 0);
@@ -74,8 +60,7 @@ bool show_loading(Server& server, const sigset_t& signals) {
       const bool ended = status.state == ModelState::ready || status.state == ModelState::failed;
       if (status.state == ModelState::loading) bar.show(status.name, status.stage, status.progress);
       if (!ended || !reported.insert(status.name).second) continue;
-      bar.clear();
-      report(status);
+      bar.clear();  // the store logs how it went
     }
     if (wait_for_signal(signals, std::chrono::milliseconds(0))) return true;
   }

@@ -104,9 +104,15 @@ Status Server::start() {
 void Server::stop() {
   if (parts_->stopped) return;
   parts_->stopped = true;
-  parts_->admission
-      .close();  // readiness turns off, new requests are refused; then running ones may end
-  parts_->public_server->stop(std::chrono::seconds(parts_->config.shutdown_timeout));
+  // Readiness turns off and new requests are refused, politely; running ones may end.
+  const std::chrono::seconds grace(parts_->config.shutdown_timeout);
+  parts_->admission.close();
+  if (!parts_->admission.wait_until_empty(grace)) {
+    parts_->text.end_all({.kind = ErrorKind::unavailable,
+                          .message = "The server is shutting down; send the request again.",
+                          .code = "server_shutdown"});
+  }
+  parts_->public_server->stop(std::chrono::seconds(1));
   parts_->admin_server->stop(std::chrono::seconds(1));
   // Closed connections cancelled their requests; engines drop them at the next step.
   if (!parts_->admission.wait_until_empty(kLastRequests)) {

@@ -34,7 +34,7 @@ class Channel {
       items_.push_back(std::move(item));
       if (armed_) {
         armed_ = false;
-        wake = listener_;
+        wake = std::move(listener_);
       }
     }
     ready_.notify_one();
