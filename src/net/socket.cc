@@ -49,7 +49,8 @@ Result<AddressList> look_up(const std::string& host, std::uint16_t port, int fla
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = flags;
   addrinfo* found = nullptr;
-  const char* node = host.empty() ? nullptr : host.c_str();
+  // RFC 6761 §6.3: "localhost" is loopback, whatever a name server (or a missing /etc/hosts) says.
+  const char* node = host.empty() ? nullptr : host == "localhost" ? "127.0.0.1" : host.c_str();
   const int code = ::getaddrinfo(node, std::to_string(port).c_str(), &hints, &found);
   if (code != 0) return fail(ErrorKind::invalid_argument, ::gai_strerror(code));
   return AddressList(found, &::freeaddrinfo);
