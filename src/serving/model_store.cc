@@ -71,6 +71,7 @@ ModelStore::ModelStore(ModelStoreOptions options, std::vector<Backend*> backends
 
 ModelStore::~ModelStore() {
   stopping_ = true;
+  loader_.wait_idle();  // a load that ends later would bring a model that nobody takes down
   std::vector<ModelHandle> taken;  // let go outside the lock
   std::unique_lock lock(mutex_);
   for (auto& [name, entry] : entries_) taken.push_back(std::move(entry.model));

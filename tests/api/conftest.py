@@ -33,7 +33,7 @@ def sim(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def real():
-    with serving(smollm2()) as server:
+    with serving(smollm2(), "--precision", "exact") as server:
         yield Service(server, "smollm2-135m-instruct")
 
 
