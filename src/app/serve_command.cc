@@ -7,7 +7,6 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <set>
 
 #include "app/progress_bar.h"
 #include "app/server.h"
@@ -50,17 +49,14 @@ Status write_ports(const std::string& file, const Server& server) {
   return {};
 }
 
-// Shows loading until all is loaded or a signal came (then true).
+// Shows loading until all is loaded or a signal came (then true). The store logs how each load
+// went.
 bool show_loading(Server& server, const sigset_t& signals) {
   ProgressBar bar(stderr, ::isatty(STDERR_FILENO) != 0);
-  std::set<std::string> reported;
   for (bool loaded = false; !loaded;) {
     loaded = server.store().wait_until_loaded(std::chrono::milliseconds(50));
     for (const ModelStatus& status : server.store().list()) {
-      const bool ended = status.state == ModelState::ready || status.state == ModelState::failed;
       if (status.state == ModelState::loading) bar.show(status.name, status.stage, status.progress);
-      if (!ended || !reported.insert(status.name).second) continue;
-      bar.clear();  // the store logs how it went
     }
     if (wait_for_signal(signals, std::chrono::milliseconds(0))) return true;
   }
