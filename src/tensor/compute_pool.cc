@@ -166,8 +166,9 @@ void ComputePool::State::work(int thread, int cpu) {
       while (!has_news()) futex_wait(epoch, seen_epoch);
       num_sleeping.fetch_sub(1);
     }
-    if (stopping.load(std::memory_order_acquire)) return;
+    // In this order: an epoch that counts the end must not be noted without the end being seen.
     seen_epoch = epoch.load(std::memory_order_acquire);
+    if (stopping.load(std::memory_order_acquire)) return;
     const int num_run = claim_and_run(thread);
     if (num_run == 0) continue;
     completed.fetch_add(num_run);

@@ -63,6 +63,16 @@ TEST(ComputePool, WakesSleepersAndSleepsAgain) {
   }
 }
 
+// The end may come while a worker is still looking at the last job.
+TEST(ComputePool, EndsRightAfterACall) {
+  for (int i = 0; i < 3000; ++i) {
+    ComputePool pool(3, i % 2 == 0 ? 50 : 0);
+    Tally t(2 + i % 3);
+    pool.parallel(2 + i % 3, tally, &t);
+    expect_each_once(t);
+  }
+}
+
 TEST(ComputePool, CallersTakeTurns) {
   ComputePool pool(3);
   std::vector<std::thread> engines;

@@ -1,3 +1,4 @@
+#include "kernels/amx/attention.h"
 #include "kernels/amx/gemm.h"
 #include "kernels/tables.h"
 
@@ -9,6 +10,8 @@ Kernels make_table() {
   table.name = "amx";
   table.gemm_scratch = amx::gemm_scratch;
   table.gemm = amx::gemm;
+  table.attention_scratch = amx::attention_scratch;
+  table.attention = amx::attention;
   return table;
 }
 
