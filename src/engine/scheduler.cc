@@ -112,7 +112,10 @@ std::vector<SeqId>* Scheduler::list_of(Phase phase) {
 
 void Scheduler::enter(SeqId id, Phase phase) {
   Sequence& s = at(id);
-  if (s.phase == Phase::waiting) queue_.erase(s.priority, s.wait_key);
+  if (s.phase == Phase::waiting) {
+    queue_.erase(s.priority, s.wait_key);
+    num_waiting_tokens_ -= s.num_tokens();
+  }
   tenants_.count_running(s.tenant, is_running(phase) - is_running(s.phase));
   if (std::vector<SeqId>* list = list_of(s.phase)) {  // order does not matter: fill the gap
     const SeqId last = list->back();
@@ -132,6 +135,7 @@ void Scheduler::enqueue(SeqId id, double latest_start) {
   enter(id, Phase::waiting);
   s.wait_key = {latest_start, s.wait_key.arrival_order, id, s.tenant};
   queue_.push(s.priority, s.wait_key);
+  num_waiting_tokens_ += s.num_tokens();
 }
 
 void Scheduler::collect_expired(double now, std::vector<SeqId>& out) const {

@@ -84,6 +84,7 @@ class Scheduler {
     bool is_slo = false;  // a stream's TPOT SLO, not our own courtesy
   };
   Limit step_limit() const;
+  double backlog_seconds() const;
   void plan_sequence(Sequence& sequence, SeqId id, int num_tokens);
   bool needs_block(const Sequence& sequence) const;
   const WaitKey* front_of_queue();
@@ -119,6 +120,7 @@ class Scheduler {
   int blocked_until_ = 0;
   int num_blocked_steps_ = 0;
 
+  std::int64_t num_waiting_tokens_ = 0;
   std::int64_t next_arrival_order_ = 0;
   int num_live_ = 0;
   std::uint64_t num_preemptions_ = 0, num_prefix_queries_ = 0, num_prefix_hits_ = 0;

@@ -32,6 +32,7 @@ std::string Scheduler::check_integrity() const {
   if (std::string wrong = pool().check_integrity(); !wrong.empty()) return wrong;
   std::vector<int> references(static_cast<std::size_t>(pool().num_blocks()), 0);
   int num_live = 0, num_waiting = 0, num_listed = 0;
+  std::int64_t num_waiting_tokens = 0;
   for (std::size_t i = 0; i < sequences_.size(); ++i) {
     const Sequence& s = sequences_[i];
     if (std::string wrong = check_sequence(s, static_cast<SeqId>(i), kv_); !wrong.empty())
@@ -39,6 +40,7 @@ std::string Scheduler::check_integrity() const {
     for (const BlockId block : s.blocks) ++references[static_cast<std::size_t>(block)];
     num_live += s.phase != Phase::unused;
     num_waiting += s.phase == Phase::waiting;
+    if (s.phase == Phase::waiting) num_waiting_tokens += s.num_tokens();
   }
   for (BlockId block = 0; block < pool().num_blocks(); ++block)
     if (references[static_cast<std::size_t>(block)] != pool().ref_count(block))
@@ -57,6 +59,8 @@ std::string Scheduler::check_integrity() const {
   if (num_live != num_live_ || num_waiting != queue_.size() || num_listed + num_waiting != num_live)
     return fmt::format("{} live sequences, {} counted; {} wait, {} queued; {} listed", num_live,
                        num_live_, num_waiting, queue_.size(), num_listed);
+  if (num_waiting_tokens != num_waiting_tokens_)
+    return fmt::format("{} tokens wait, {} counted", num_waiting_tokens, num_waiting_tokens_);
   if (num_running() > config_.max_num_seqs) return "more sequences run than may";
   if (num_live == 0 && pool().num_available() != pool().num_blocks())
     return fmt::format("idle, but only {} of {} blocks are free or cached", pool().num_available(),

@@ -26,10 +26,25 @@ Scheduler::Limit Scheduler::step_limit() const {
   }
   limit.is_slo = limit.seconds < kNoTime;
   if (any_without_slo) {
-    const double stretched = config_.decode_stretch * cost_model_.predict(plan_.load);
-    limit.seconds = std::min(limit.seconds, std::max(stretched, config_.relaxed_step_seconds));
+    const double decodes = cost_model_.predict(plan_.load);
+    const double pressed = decodes * (1 + backlog_seconds() / config_.backlog_goal_seconds);
+    limit.seconds = std::min(
+        limit.seconds, std::max({config_.decode_stretch * decodes, config_.relaxed_step_seconds,
+                                 std::min(pressed, config_.pressed_step_seconds)}));
   }
   return limit;
+}
+
+// How long the prompts that have or could get a seat now would take by themselves.
+double Scheduler::backlog_seconds() const {
+  auto num_tokens = static_cast<double>(num_prefill_tokens_left());
+  const int num_seats = std::max(config_.max_num_seqs - num_running(), 0);
+  if (num_seats > 0 && !queue_.empty())
+    num_tokens += static_cast<double>(num_waiting_tokens_) * std::min(num_seats, queue_.size()) /
+                  queue_.size();
+  if (num_tokens < 1) return 0;
+  const int chunk = static_cast<int>(std::min(num_tokens, 1.0 * config_.max_num_batched_tokens));
+  return cost_model_.predict(with_chunk({}, 0, chunk)) * num_tokens / chunk;
 }
 
 void Scheduler::plan_prefills() {
