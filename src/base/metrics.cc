@@ -6,9 +6,30 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <cmath>
 #include <mutex>
 
 namespace millrace {
+namespace {
+
+MetricSample sample_of(const prometheus::MetricFamily& family,
+                       const prometheus::ClientMetric& metric) {
+  MetricSample sample{.name = family.name, .labels = {}, .value = 0, .bounds = {}, .counts = {}};
+  for (const auto& label : metric.label) sample.labels.emplace(label.name, label.value);
+  if (family.type == prometheus::MetricType::Counter) sample.value = metric.counter.value;
+  if (family.type == prometheus::MetricType::Gauge) sample.value = metric.gauge.value;
+  if (family.type != prometheus::MetricType::Histogram) return sample;
+  sample.value = metric.histogram.sample_sum;
+  std::uint64_t below = 0;
+  for (const auto& bucket : metric.histogram.bucket) {
+    if (std::isfinite(bucket.upper_bound)) sample.bounds.push_back(bucket.upper_bound);
+    sample.counts.push_back(bucket.cumulative_count - below);
+    below = bucket.cumulative_count;
+  }
+  return sample;
+}
+
+}  // namespace
 
 struct Metrics::State {
   std::mutex mutex;  // guards creation; updates go to the series directly
@@ -69,6 +90,17 @@ HistogramRef Metrics::histogram(const std::string& name, const std::string& help
 
 std::string Metrics::expose() const {
   return prometheus::TextSerializer().Serialize(state_->registry.Collect());
+}
+
+std::vector<MetricSample> Metrics::samples(std::string_view prefix) const {
+  std::vector<MetricSample> found;
+  for (const prometheus::MetricFamily& family : state_->registry.Collect()) {
+    if (!family.name.starts_with(prefix)) continue;
+    for (const prometheus::ClientMetric& metric : family.metric) {
+      found.push_back(sample_of(family, metric));
+    }
+  }
+  return found;
 }
 
 }  // namespace millrace

@@ -3,9 +3,11 @@
 // ratios.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace prometheus {
@@ -46,6 +48,15 @@ class HistogramRef {
   prometheus::Histogram* histogram_ = nullptr;
 };
 
+// One series as a scrape would show it, for readers within the process.
+struct MetricSample {
+  std::string name;
+  MetricLabels labels;
+  double value = 0;                   // of a histogram: the sum of what was observed
+  std::vector<double> bounds;         // of a histogram's buckets, ascending, +Inf left out
+  std::vector<std::uint64_t> counts;  // of a histogram: in each bucket alone, the one to +Inf last
+};
+
 // The registry. One a process, created in app and lent downward; tests make their own. Thread-safe.
 // The same name and labels give the same series.
 class Metrics {
@@ -59,6 +70,8 @@ class Metrics {
                          const std::vector<double>& bounds, const MetricLabels& labels = {});
   // The text exposition format.
   std::string expose() const;
+  // Every series whose name begins so, in no order. Costs what a scrape costs, less the text.
+  std::vector<MetricSample> samples(std::string_view prefix) const;
 
  private:
   struct State;

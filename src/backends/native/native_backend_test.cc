@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <thread>
 
 #include "models/tiny_models.h"
 #include "weights/test_files.h"
@@ -117,6 +118,41 @@ TEST_F(NativeBackendTest, DescriptionTellsWhatWasLoaded) {
     parameters += static_cast<std::int64_t>(tensor.values.size());
   }
   EXPECT_EQ(d.num_parameters, parameters);
+}
+
+std::vector<TokenId> varied_prompt(int i) {
+  std::vector<TokenId> prompt;
+  for (int j = 0; j < 5 + 3 * i; ++j) prompt.push_back((17 * i + 7 * j + 3) % 300);
+  return prompt;
+}
+
+TEST_F(NativeBackendTest, ABatchOfSixteenChangesNoToken) {
+  struct Way {
+    const char *model, *cpu_isa, *precision;
+  };
+  for (const Way& way :
+       {Way{"llama_gqa", "auto", "exact"}, Way{"gpt2_tied", "auto", "exact"},
+        Way{"llama_odd_bf16", "reference", "default"}, Way{"gpt2_bf16", "reference", "default"}}) {
+    SCOPED_TRACE(way.model);
+    ModelSpec spec = tiny_folder(way.model);
+    spec.cpu_isa = way.cpu_isa;
+    spec.precision = way.precision;
+    spec.max_num_seqs = 16;
+    spec.enable_prefix_caching = false;  // everything is computed both times
+    auto model = load(spec);
+    ASSERT_TRUE(model) << model.error().message;
+    std::vector<std::vector<TokenId>> alone, together(16);
+    for (int i = 0; i < 16; ++i)
+      alone.push_back(generate(**model, varied_prompt(i), greedy(32)).tokens);
+    std::vector<std::jthread> clients;
+    for (std::size_t i = 0; i < 16; ++i)
+      clients.emplace_back([&, i] {
+        together[i] = generate(**model, varied_prompt(static_cast<int>(i)), greedy(32)).tokens;
+      });
+    clients.clear();
+    EXPECT_EQ(alone, together);
+    EXPECT_EQ(alone[0].size(), 32u);
+  }
 }
 
 TEST_F(NativeBackendTest, TheGeneratedEosEndsAnAnswer) {
