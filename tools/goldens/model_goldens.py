@@ -82,6 +82,9 @@ VARIANTS = {
     "gpt2_odd": GPT2 | dict(n_embd=60, n_head=5, n_inner=100, vocab_size=301,
                             tie_word_embeddings=False, activation_function="gelu"),
     "gpt2_bf16": GPT2 | dict(torch_dtype="bfloat16"),
+    # As a fresh model of either family is initialised; the others have far livelier logits.
+    "llama_init_bf16": LLAMA | dict(torch_dtype="bfloat16", initializer_range=0.02),
+    "gpt2_init_bf16": GPT2 | dict(torch_dtype="bfloat16", initializer_range=0.02),
 }
 
 
@@ -115,8 +118,13 @@ def hashed_blocks(seed_text, block_type, shape):
     return gguf.quants.dequantize(blocks.reshape(shape[0], -1), kind).reshape(shape)
 
 
-def scale_and_offset(name, shape, conv1d):
+def scale_and_offset(name, shape, settings):
     """Scales are multiples of 1/1024, so that JSON carries them exactly."""
+    conv1d = settings["model_type"] == "gpt2"
+    if "initializer_range" in settings:
+        if len(shape) == 1:
+            return 0.0, 0.0 if name.endswith("bias") else 1.0
+        return round(settings["initializer_range"] * 3.0 ** 0.5 * 1024) / 1024, 0.0
     if name.endswith("bias"):
         return 0.25, 0.0
     if len(shape) == 1:
@@ -194,7 +202,7 @@ def fill(model, settings, salt):
                 value.copy_(torch.tensor(hashed_blocks(f"{salt}/{key}", block_type, shape)))
                 tensors.append([key, shape, block_type])
                 continue
-            scale, offset = scale_and_offset(key, shape, settings["model_type"] == "gpt2")
+            scale, offset = scale_and_offset(key, shape, settings)
             data = offset + scale * hashed(f"{salt}/{key}", value.numel())
             filled = torch.tensor(data.astype(np.float32)).reshape(shape)
             if settings.get("torch_dtype") == "bfloat16":
@@ -210,12 +218,13 @@ def tiny_golden(name, settings):
     config._attn_implementation = "eager"
     model = transformers.AutoModelForCausalLM.from_config(config).float().eval()
     vocab = settings["vocab_size"]
+    safe_margin = 4e-4 if "initializer_range" in settings else 4e-3
     for attempt in range(300):
         salt = f"{name}.{attempt}"
         tensors = fill(model, settings, salt)
         prompt = [int(x) for x in (hashed(f"{salt}/prompt", 40) + 1) / 2 * vocab]
         tokens, margin = greedy(model, prompt, 64)
-        if margin > 4e-3 and len(set(tokens)) > 8:  # neither a near tie nor one token for ever
+        if margin > safe_margin and len(set(tokens)) > 8:  # neither a near tie nor one token for ever
             break
     else:
         raise SystemExit(f"{name}: every attempt runs into a near tie")
