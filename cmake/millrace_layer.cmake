@@ -1,9 +1,12 @@
-# millrace_layer(NAME [DEPS target…]): the folder's *.cc become the library millrace_NAME, its *_test.cc the
-# binary NAME_test. Which layer may use which is said in src/LAYERS and checked by tools/check_tree.py.
+# millrace_layer(NAME [DEPS target…] [WITHOUT regex]): the folder's *.cc become the library millrace_NAME, its *_test.cc the
+# binary NAME_test; files that match WITHOUT are left out. Which layer may use which is said in src/LAYERS and checked by tools/check_tree.py.
 function(millrace_layer name)
-  cmake_parse_arguments(ARG "" "" "DEPS;TEST_DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "WITHOUT" "DEPS;TEST_DEPS" ${ARGN})
   set(folder ${CMAKE_CURRENT_SOURCE_DIR}/${name})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${folder}/*.cc)
+  if(ARG_WITHOUT)
+    list(FILTER sources EXCLUDE REGEX "${ARG_WITHOUT}")
+  endif()
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$|/main\\.cc$")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
