@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "servable/requests.h"
+#include "servable/tensor_model.h"
 
 namespace millrace {
 
@@ -25,6 +26,8 @@ struct ModelSpec {
   int max_num_batched_tokens = 0;
   int max_num_queued = 0;
   int num_threads = 0;
+  int max_batch_size = 0;           // rows that requests to a graph are merged to; 1: never merged
+  std::filesystem::path cache_dir;  // compiled graphs; empty: none are kept
   bool enable_prefix_caching = true;
   std::map<std::string, std::string> sim;  // cost model of the sim backend
 };
@@ -43,6 +46,9 @@ struct ModelDescription {
   int max_num_seqs = 0;
   int vocab_size = 0;
   std::vector<TokenId> eos_token_ids;
+  // Models that answer tensor_model().
+  std::vector<TensorSpec> inputs, outputs;
+  int max_batch_size = 0;  // rows worth merging along axis 0; 0: axis 0 is not a batch
   // generation_config.json: the model's own defaults, used where a request is silent.
   SamplingParams default_sampling;
 };

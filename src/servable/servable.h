@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "servable/description.h"
 #include "servable/requests.h"
+#include "servable/tensor_model.h"
 
 namespace millrace {
 
@@ -29,7 +30,7 @@ class Generator {
   virtual GeneratorStats stats() const = 0;
 };
 
-// Ragged batches of token sequences to vectors (encoders). TensorModel follows with graph models.
+// Ragged batches of token sequences to vectors (encoders).
 class Embedder {
  public:
   virtual ~Embedder() = default;
@@ -45,6 +46,7 @@ class Servable {
   virtual const TextAssets& text_assets() const = 0;  // empty for models without text
   virtual Generator* generator() { return nullptr; }
   virtual Embedder* embedder() { return nullptr; }
+  virtual TensorModel* tensor_model() { return nullptr; }
 };
 
 // What loading may use and must report to.
@@ -60,6 +62,7 @@ class Backend {
   virtual ~Backend() = default;
   virtual const char* name() const = 0;                      // "native", "sim", …
   virtual bool recognises(const ModelSpec& spec) const = 0;  // looks at file names only
+  virtual bool uses_kv_cache() const { return true; }        // its models share the KV memory
   virtual Result<std::unique_ptr<Servable>> load(const ModelSpec& spec, LoadContext& context) = 0;
 };
 

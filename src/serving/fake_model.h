@@ -144,12 +144,14 @@ class FakeServable final : public Servable {
   }
   const ModelDescription& describe() const override { return description; }
   const TextAssets& text_assets() const override { return assets; }
-  Generator* generator() override { return &generator_; }
+  Generator* generator() override { return tensors ? nullptr : &generator_; }
+  TensorModel* tensor_model() override { return tensors.get(); }
   FakeGenerator& fake() { return generator_; }
 
   ModelDescription description{};
   TextAssets assets = fake_text_assets();
   std::function<void()> on_destroy{};
+  std::unique_ptr<TensorModel> tensors{};  // instead of the generator
 
  private:
   FakeGenerator generator_;

@@ -72,12 +72,32 @@ class Scan {
     }
     std::ranges::sort(versions, std::greater());
     for (const auto& [number, folder] : versions) {
-      if (auto model = recognised(folder, name)) {
+      auto model = recognised(folder, name);
+      if (!model) model = only_file_of(folder, name);
+      if (model) {
         model->version = std::to_string(number);
         return model;
       }
     }
     return std::nullopt;
+  }
+
+  // A folder whose one model file may have any name.
+  std::optional<FoundModel> only_file_of(const fs::path& folder, const std::string& name) const {
+    std::optional<FoundModel> only;
+    for (const fs::path& entry : entries_of(folder)) {
+      std::error_code error;
+      if (!fs::is_regular_file(entry, error)) continue;
+      auto model = recognised(entry, name);
+      if (!model) continue;
+      if (only) return std::nullopt;
+      only = std::move(model);
+    }
+    if (!only || only->error) return only;
+    if (auto applied = apply_model_settings(folder, only->spec); !applied) {
+      only->error = std::move(applied.error());
+    }
+    return only;
   }
 
  private:
@@ -135,6 +155,7 @@ Result<std::vector<FoundModel>> scan_models(const fs::path& path,
   for (const fs::path& entry : entries_of(root)) {
     const std::string name = name_of_path(entry);
     auto model = scan.model_at(entry, name);
+    if (!model && fs::is_directory(entry, error)) model = scan.only_file_of(entry, name);
     if (!model && entry.extension() == ".toml") continue;  // settings of the model beside it
     if (!model) {
       log_warn("'{}' is not a model that a backend knows: left out", entry.filename().string());

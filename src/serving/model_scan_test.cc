@@ -80,6 +80,18 @@ TEST_F(ScanTest, ThePathMayBeTheModel) {
   EXPECT_EQ(from_file->front().spec.name, "file");
 }
 
+TEST_F(ScanTest, AFolderMayHoldOneFileOfAnyName) {
+  folder.file("a/whatever.fake");
+  folder.file("b/3/whatever.fake");
+  folder.file("c/one.fake");
+  folder.file("c/two.fake");
+  const auto found = scan();
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].spec.name, "a");
+  EXPECT_EQ(found[1].spec.name, "b");
+  EXPECT_EQ(found[1].version, "3");
+}
+
 TEST_F(ScanTest, SaysWhenThereIsNoSuchFolder) {
   const auto found = scan_models(folder.path() / "absent", {&backend}, {});
   ASSERT_FALSE(found);

@@ -47,9 +47,10 @@ Status apply_model_settings(const fs::path& model_path, ModelSpec& spec) {
                       {&spec.max_num_seqs, spec.max_num_seqs},
                       {&spec.max_num_batched_tokens, spec.max_num_batched_tokens},
                       {&spec.max_num_queued, spec.max_num_queued},
-                      {&spec.num_threads, spec.num_threads}};
-  constexpr const char* kNames[] = {"max-model-len", "max-num-seqs", "max-num-batched-tokens",
-                                    "max-num-queued-reqs", "threads"};
+                      {&spec.num_threads, spec.num_threads},
+                      {&spec.max_batch_size, spec.max_batch_size}};
+  constexpr const char* kNames[] = {"max-model-len",       "max-num-seqs", "max-num-batched-tokens",
+                                    "max-num-queued-reqs", "threads",      "max-batch-size"};
   for (std::size_t i = 0; i < std::size(numbers); ++i) {
     settings.integer(kNames[i], numbers[i].value, 0, kMaxInt, "");
   }

@@ -13,6 +13,7 @@ namespace millrace::serving {
 namespace {
 
 constexpr std::chrono::seconds kUnloadPatience{10};
+constexpr int kDefaultMaxQueued = 256;  // requests to one graph model
 
 // FNV-1a: a short stable name for a build of a model, no security in it.
 std::string short_hash(std::string_view text) {
@@ -21,9 +22,19 @@ std::string short_hash(std::string_view text) {
   return fmt::format("{:012x}", hash >> 16);
 }
 
+std::string limits_of(const ModelDescription& d) {
+  if (d.max_model_len > 0) {
+    return fmt::format("{} of KV cache, context {}", format_byte_size(d.kv_cache_bytes),
+                       d.max_model_len);
+  }
+  return d.max_batch_size > 1 ? fmt::format("batches of up to {} rows", d.max_batch_size)
+                              : std::string("not batched");
+}
+
 }  // namespace
 
-Model::Model(FoundModel found, std::unique_ptr<Servable> servable, std::unique_ptr<TextModel> text)
+Model::Model(FoundModel found, std::unique_ptr<Servable> servable, std::unique_ptr<TextModel> text,
+             Metrics& metrics)
     : name_(std::move(found.spec.name)),
       version_(std::move(found.version)),
       created_(unix_seconds()),
@@ -32,6 +43,15 @@ Model::Model(FoundModel found, std::unique_ptr<Servable> servable, std::unique_p
   const ModelDescription& d = servable_->describe();
   fingerprint_ = "fp_" + short_hash(fmt::format("{}/{}/{}/{}/{}/{}/{}", name_, version_, d.backend,
                                                 d.family, d.weights, d.kernels, d.num_parameters));
+  if (TensorModel* tensors = servable_->tensor_model()) {
+    const int max_rows = std::max(1, d.max_batch_size);
+    const int max_queued = found.spec.max_num_queued;
+    stats_ = std::make_unique<TensorStats>(metrics, name_);
+    batcher_ = std::make_unique<Batcher>(
+        *tensors, d, *stats_,
+        BatcherOptions{.limits = {.max_rows = max_rows},
+                       .max_queued = max_queued > 0 ? max_queued : kDefaultMaxQueued});
+  }
 }
 
 const char* to_string(ModelState state) {
@@ -59,6 +79,8 @@ struct ModelStore::Entry {
   std::string stage;
   Error error;
   ModelHandle model;
+  bool load_again = false;  // once it is unloaded
+  std::vector<LoadDone> on_loaded{};
 };
 
 ModelStore::ModelStore(ModelStoreOptions options, std::vector<Backend*> backends, Metrics& metrics)
@@ -94,9 +116,15 @@ Status ModelStore::open() {
   std::lock_guard lock(mutex_);
   std::int64_t weights = 0;
   for (const FoundModel& model : *found) weights += model.file_bytes;
-  const std::int64_t kv_share = budget_.kv_share(weights, static_cast<int>(found->size()));
+  const auto num_caches = std::ranges::count_if(
+      *found, [](const FoundModel& model) { return model.backend->uses_kv_cache(); });
+  const std::int64_t kv_share =
+      num_caches > 0 ? budget_.kv_share(weights, static_cast<int>(num_caches)) : 0;
   for (FoundModel& model : *found) {
-    if (model.spec.kv_cache_bytes == 0) model.spec.kv_cache_bytes = kv_share;
+    if (!model.backend->uses_kv_cache())
+      model.spec.kv_cache_bytes = 0;
+    else if (model.spec.kv_cache_bytes == 0)
+      model.spec.kv_cache_bytes = kv_share;
     Entry& entry = entries_[model.spec.name];
     entry.found = std::move(model);
     start_load(entry);
@@ -151,24 +179,28 @@ void ModelStore::run_load(const std::string& name) {
   const double seconds = seconds_between(began, Clock::now());
   if (model) {
     const ModelDescription& d = (*model)->description();
-    log_info(
-        "model {} ready in {:.2f} s: {} {} {} on {}, {} of weights, {} of KV cache, context {}",
-        name, seconds, d.backend, d.family, d.weights, d.kernels, format_byte_size(d.weight_bytes),
-        format_byte_size(d.kv_cache_bytes), d.max_model_len);
+    log_info("model {} ready in {:.2f} s: {} {} {} on {}, {} of weights, {}", name, seconds,
+             d.backend, d.family, d.weights, d.kernels, format_byte_size(d.weight_bytes),
+             limits_of(d));
     metrics_.gauge("millrace_model_load_seconds", "Time the last load took", {{"model_name", name}})
         .set(seconds);
   } else {
     log_error("model {} failed to load: {}", name, model.error().message);
     budget_.release(name);
   }
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   Entry& entry = entries_.find(name)->second;
+  Status ended;
   if (model) {
     entry.model = std::move(*model);
   } else {
+    ended = std::unexpected(model.error());
     entry.error = std::move(model.error());
   }
   set_state(entry, entry.model ? ModelState::ready : ModelState::failed);
+  const auto told = std::exchange(entry.on_loaded, {});
+  lock.unlock();
+  for (const LoadDone& on_done : told) on_done(ended);
 }
 
 Result<ModelHandle> ModelStore::load_model(const FoundModel& found, LoadContext& context) {
@@ -198,7 +230,7 @@ Result<ModelHandle> ModelStore::load_model(const FoundModel& found, LoadContext&
     if (!built) return pass(built);
     text = std::move(*built);
   }
-  return pin(std::make_unique<Model>(found, std::move(*servable), std::move(text)));
+  return pin(std::make_unique<Model>(found, std::move(*servable), std::move(text), metrics_));
 }
 
 ModelHandle ModelStore::pin(std::unique_ptr<Model> model) {
@@ -219,7 +251,10 @@ void ModelStore::take_down(const Model* model) {
   std::lock_guard lock(mutex_);
   --num_alive_;
   Entry& entry = entries_.find(name)->second;
-  if (entry.state == ModelState::unloading) set_state(entry, ModelState::unloaded);
+  if (entry.state == ModelState::unloading) {
+    set_state(entry, ModelState::unloaded);
+    if (std::exchange(entry.load_again, false) && !stopping_) start_load(entry);
+  }
   changed_.notify_all();
 }
 
@@ -283,18 +318,21 @@ Status ModelStore::unload(std::string_view name) {
   return {};
 }
 
-Status ModelStore::load(std::string_view name) {
-  std::lock_guard lock(mutex_);
+Status ModelStore::load(std::string_view name, LoadDone on_done) {
+  std::unique_lock lock(mutex_);
   const auto found = entries_.find(name);
   if (found == entries_.end()) {
     return fail(ErrorKind::not_found, "No such model.", "model", "model_not_found");
   }
   Entry& entry = found->second;
-  if (entry.state == ModelState::waiting || entry.state == ModelState::loading) return {};
-  if (entry.model || entry.state == ModelState::unloading) {
-    return fail(ErrorKind::conflict, "The model is loaded or still unloading.", "model");
+  if (entry.model) {
+    lock.unlock();
+    if (on_done) on_done({});
+    return {};
   }
-  start_load(entry);
+  if (on_done) entry.on_loaded.push_back(std::move(on_done));
+  if (entry.state == ModelState::unloading) entry.load_again = true;
+  if (entry.state == ModelState::failed || entry.state == ModelState::unloaded) start_load(entry);
   return {};
 }
 

@@ -18,8 +18,10 @@
 #include "base/result.h"
 #include "base/worker_pool.h"
 #include "servable/servable.h"
+#include "serving/batcher.h"
 #include "serving/memory_budget.h"
 #include "serving/model_scan.h"
+#include "serving/tensor_stats.h"
 #include "serving/text_model.h"
 
 namespace millrace::serving {
@@ -27,7 +29,8 @@ namespace millrace::serving {
 // A loaded model. Immutable; its parts are thread-safe.
 class Model {
  public:
-  Model(FoundModel found, std::unique_ptr<Servable> servable, std::unique_ptr<TextModel> text);
+  Model(FoundModel found, std::unique_ptr<Servable> servable, std::unique_ptr<TextModel> text,
+        Metrics& metrics);
 
   const std::string& name() const { return name_; }
   const std::string& version() const { return version_; }
@@ -35,7 +38,9 @@ class Model {
   Generator* generator() const { return servable_->generator(); }
   Embedder* embedder() const { return servable_->embedder(); }
   const TextModel* text() const { return text_.get(); }  // null for models without text
-  std::int64_t created() const { return created_; }      // seconds since 1970
+  Batcher* batcher() const { return batcher_.get(); }    // null for models without tensors
+  const TensorStats* tensor_stats() const { return stats_.get(); }
+  std::int64_t created() const { return created_; }  // seconds since 1970
   // Changes when the answers may: model, version, weights, kernels.
   const std::string& fingerprint() const { return fingerprint_; }
 
@@ -44,6 +49,8 @@ class Model {
   std::int64_t created_;
   std::unique_ptr<Servable> servable_;
   std::unique_ptr<TextModel> text_;
+  std::unique_ptr<TensorStats> stats_;
+  std::unique_ptr<Batcher> batcher_;  // goes before what it uses
 };
 
 // Pins a model: every request in flight holds one, so the model outlives them all. Whoever drops
@@ -88,8 +95,11 @@ class ModelStore {
 
   // Takes the model out of service; running requests finish on it, then its memory is free.
   Status unload(std::string_view name);
-  // Loads it again, after a failure or a finished unload, from where it was found.
-  Status load(std::string_view name);
+  // Loads it again, after a failure or an unload, from where it was found; a load that comes while
+  // it is unloading begins when that is done. `on_done` hears how it ended, on a thread of the
+  // store's; it is not called where this returns an error, and at once where the model serves.
+  using LoadDone = std::function<void(const Status&)>;
+  Status load(std::string_view name, LoadDone on_done = {});
 
   // Sets the gauges that are read off the models: KV blocks by state. Called before a scrape.
   void refresh_metrics() const;

@@ -129,7 +129,6 @@ TEST_F(StoreTest, AHandleOutlivesUnload) {
   ASSERT_TRUE(store->unload("m"));
   EXPECT_EQ(store->find("m").error().code, "model_unloaded");
   EXPECT_FALSE(store->unload("m"));
-  EXPECT_FALSE(store->load("m")) << "not while it is still going down";
   std::this_thread::sleep_for(20ms);
   EXPECT_FALSE(destroyed);
   EXPECT_GT(store->memory().used(), 0);
@@ -141,6 +140,28 @@ TEST_F(StoreTest, AHandleOutlivesUnload) {
   ASSERT_TRUE(store->load("m"));
   ASSERT_TRUE(store->wait_until_loaded(5s));
   EXPECT_TRUE(store->find("m"));
+}
+
+TEST_F(StoreTest, ALoadThatComesWhileUnloadingFollowsIt) {
+  folder.file("m.fake");
+  auto store = open();
+  ASSERT_TRUE(store->wait_until_loaded(5s));
+  auto handle = store->find("m");
+  ASSERT_TRUE(store->unload("m"));
+  std::atomic<int> told = 0;
+  ASSERT_TRUE(store->load("m", [&](const Status& done) { told += done ? 1 : 100; }));
+  EXPECT_EQ(store->find("m").error().code, "model_unloaded");
+  EXPECT_EQ(told, 0);
+  handle->reset();
+  ASSERT_TRUE(eventually([&] { return told > 0; }));
+  EXPECT_TRUE(store->find("m"));
+  ASSERT_TRUE(store->load("m", [&](const Status& done) { told += done ? 1 : 100; }));
+  EXPECT_EQ(told, 2) << "at once where it serves";
+  backend.prepare = [](const ModelSpec&, FakeServable&) -> Status { return invalid("broken"); };
+  ASSERT_TRUE(store->unload("m"));
+  ASSERT_TRUE(store->load("m", [&](const Status& done) { told += done ? 1 : 100; }));
+  ASSERT_TRUE(eventually([&] { return told > 2; }));
+  EXPECT_EQ(told, 102);
 }
 
 TEST_F(StoreTest, ManyLoadsAndUnloadsLeaveNothing) {

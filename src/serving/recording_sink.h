@@ -92,7 +92,8 @@ inline ModelHandle make_fake_model(FakeServable** fake = nullptr) {
   auto text = TextModel::build(servable->assets);
   FoundModel found;
   found.spec.name = "fake";
-  return std::make_shared<Model>(std::move(found), std::move(servable), std::move(*text));
+  static Metrics metrics;
+  return std::make_shared<Model>(std::move(found), std::move(servable), std::move(*text), metrics);
 }
 
 }  // namespace millrace::serving

@@ -1,0 +1,70 @@
+#include "api/kserve/infer.h"
+
+#include <fmt/format.h>
+
+#include <stop_token>
+#include <utility>
+
+#include "api/errors.h"
+#include "api/kserve/infer_request.h"
+#include "api/kserve/infer_response.h"
+#include "api/kserve/kserve_errors.h"
+
+namespace millrace::api {
+namespace {
+
+std::string_view path_param(const net::HttpRequest& http, std::string_view name) {
+  const auto found = http.path_params.find(name);
+  return found == http.path_params.end() ? std::string_view() : found->second;
+}
+
+// What an answer needs when it comes. The model is named last: it goes last.
+struct Call {
+  InferHead head;
+  std::shared_ptr<net::Responder> respond;
+  std::stop_source stop;
+  serving::ModelHandle model;
+};
+
+void deliver(const Call& call, Result<serving::TensorAnswer> answer) {
+  if (!answer) return call.respond->send(kserve_error(answer.error()));
+  auto response = format_infer(*call.model, call.head, *answer);
+  // The outputs' memory is the model's: given back before the client can ask again.
+  answer = std::unexpected(Error{});
+  call.respond->send(response ? *std::move(response) : kserve_error(response.error()));
+}
+
+}  // namespace
+
+Result<serving::ModelHandle> kserve_model(const ApiContext& context, const net::HttpRequest& http) {
+  const std::string_view name = path_param(http, "model");
+  auto model = context.tensors.find_model(name, path_param(http, "version"));
+  if (!model) {
+    Error& error = model.error();
+    error.message = fmt::format("model {}: {}", safe_name(name), error.message);
+  }
+  return model;
+}
+
+void post_infer(const ApiContext& context, net::HttpRequest& http,
+                std::shared_ptr<net::Responder> respond) {
+  auto model = kserve_model(context, http);
+  if (!model) return respond->send(kserve_error(model.error()));
+  serving::TensorRequest request{.model = *model,
+                                 .arrival = http.arrival,
+                                 .deadline = http.arrival + context.options.sync_deadline};
+  auto head = parse_infer(http, request);
+  if (!head) return respond->send(kserve_error(head.error()));
+  if (Status ok = check_outputs((*model)->description(), *head); !ok) {
+    return respond->send(kserve_error(ok.error()));
+  }
+  auto call = std::make_shared<Call>(*std::move(head), respond, std::stop_source(), *model);
+  request.stop = call->stop.get_token();
+  const Status started = context.tensors.infer(
+      std::move(request),
+      [call](Result<serving::TensorAnswer> answer) { deliver(*call, std::move(answer)); });
+  if (!started) return respond->send(kserve_error(started.error()));
+  respond->on_disconnect([stop = call->stop]() mutable { stop.request_stop(); });
+}
+
+}  // namespace millrace::api

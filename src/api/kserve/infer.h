@@ -1,0 +1,21 @@
+// POST /v2/models/{model}[/versions/{version}]/infer
+#pragma once
+
+#include <memory>
+
+#include "api/context.h"
+#include "net/http_types.h"
+
+namespace millrace::api {
+
+// Largest body: the table of limits' row for tensors.
+inline constexpr std::size_t kMaxTensorBodyBytes = std::size_t{64} << 20;
+
+// Takes the body: tensors are read where they lie.
+void post_infer(const ApiContext& context, net::HttpRequest& http,
+                std::shared_ptr<net::Responder> respond);
+
+// The model that the path names; an error in the words of KServe's clients.
+Result<serving::ModelHandle> kserve_model(const ApiContext& context, const net::HttpRequest& http);
+
+}  // namespace millrace::api

@@ -1,0 +1,322 @@
+#include "api/kserve/infer_request.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <deque>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "api/errors.h"
+#include "api/kserve/datatypes.h"
+#include "api/kserve/tensor_json.h"
+#include "base/json.h"
+
+namespace millrace::api {
+namespace {
+
+constexpr std::size_t kMaxIdBytes = 1024;
+constexpr std::size_t kMaxTensors = 1024;
+constexpr std::int64_t kMaxClasses = 100'000;
+constexpr JsonLimits kHeadLimits{.max_bytes = std::size_t{64} << 20};
+
+// Keeps what the inputs' views look at.
+struct Storage {
+  std::string body;
+  std::deque<std::vector<std::byte>> from_json;
+};
+
+// Reads one request; `rest_` is the binary part that no input has taken yet.
+class Reader {
+ public:
+  Reader(Storage& storage, std::string_view rest, serving::TensorRequest& request)
+      : storage_(storage),
+        rest_(reinterpret_cast<const std::byte*>(rest.data()), rest.size()),
+        request_(request) {}
+
+  Status read(const json::object& head);
+  InferHead take() { return std::move(out_); }
+
+ private:
+  Status read_parameters(const json::object& parameters);
+  Status read_input(const json::value& value);
+  Status read_data(const json::object& input, const std::string& label,
+                   serving::NamedTensor& tensor);
+  Status read_output(const json::value& value);
+
+  Storage& storage_;
+  std::span<const std::byte> rest_;
+  serving::TensorRequest& request_;
+  InferHead out_;
+};
+
+// The object under `key`, empty where there is none.
+Result<const json::object*> object_in(const json::object& from, const char* key,
+                                      const std::string& label) {
+  static const json::object kNone;
+  const json::value* value = from.if_contains(key);
+  if (!value) return &kNone;
+  if (const auto* object = value->if_object()) return object;
+  return invalid(fmt::format("{}: '{}' must be an object", label, key), key);
+}
+
+Result<std::optional<std::int64_t>> integer_in(const json::object& from, const char* key,
+                                               std::int64_t min, std::int64_t max,
+                                               const std::string& label) {
+  const json::value* value = from.if_contains(key);
+  if (!value) return std::nullopt;
+  const auto* number = value->if_int64();
+  if (number && *number >= min && *number <= max) return *number;
+  return invalid(fmt::format("{}: '{}' must be a whole number from {} to {}", label, key, min, max),
+                 key);
+}
+
+Result<std::optional<bool>> flag_in(const json::object& from, const char* key,
+                                    const std::string& label) {
+  const json::value* value = from.if_contains(key);
+  if (!value) return std::nullopt;
+  if (value->is_bool()) return value->as_bool();
+  return invalid(fmt::format("{}: '{}' must be true or false", label, key), key);
+}
+
+Result<std::string> name_in(const json::value& value, const char* what) {
+  const auto* object = value.if_object();
+  const json::value* name = object ? object->if_contains("name") : nullptr;
+  if (name && name->is_string()) return std::string(name->as_string());
+  return invalid(fmt::format("each of '{}' must be an object with a 'name'", what), what);
+}
+
+Result<std::vector<std::int64_t>> shape_in(const json::object& input, const std::string& label) {
+  const json::value* value = input.if_contains("shape");
+  const auto* array = value ? value->if_array() : nullptr;
+  if (!array) return invalid(fmt::format("{}: 'shape' must be an array of whole numbers", label));
+  std::vector<std::int64_t> dims;
+  for (const json::value& dim : *array) {
+    const auto* number = dim.if_int64();
+    if (!number || *number < 0) {
+      return invalid(
+          fmt::format("{}: 'shape' must hold whole numbers that are not negative", label));
+    }
+    dims.push_back(*number);
+  }
+  return dims;
+}
+
+Status refuse_shared_memory(const json::object& parameters, const std::string& label) {
+  if (!parameters.contains("shared_memory_region")) return {};
+  return invalid(fmt::format("{}: shared memory is not served", label), "shared_memory_region",
+                 "unsupported_parameter");
+}
+
+Status Reader::read_parameters(const json::object& parameters) {
+  const std::string label = "parameters";
+  for (const auto& [key, value] : parameters) {
+    const std::string_view name = key;
+    if (name.starts_with("sequence_")) {
+      const bool none = (value.is_int64() && value.as_int64() == 0) || value == false;
+      if (!none) {
+        return invalid("sequences are not served: the model keeps no state", std::string(name),
+                       "unsupported_parameter");
+      }
+    } else if (name.starts_with("triton_")) {
+      return invalid(fmt::format("parameter {} is reserved", safe_name(name)), std::string(name));
+    }
+  }
+  const auto priority =
+      integer_in(parameters, "priority", 0, std::numeric_limits<int>::max(), label);
+  if (!priority) return std::unexpected(priority.error());
+  if (priority->value_or(0) > 0) request_.priority = static_cast<int>(**priority);
+  // Microseconds from the arrival; a year is for ever.
+  const auto timeout = integer_in(parameters, "timeout", 0, 31'536'000'000'000, label);
+  if (!timeout) return std::unexpected(timeout.error());
+  if (timeout->value_or(0) > 0) {
+    const TimePoint end = request_.arrival + std::chrono::microseconds(**timeout);
+    request_.deadline = std::min(request_.deadline, end);
+  }
+  const auto binary = flag_in(parameters, "binary_data_output", label);
+  if (!binary) return std::unexpected(binary.error());
+  out_.all_binary = binary->value_or(false);
+  return {};
+}
+
+Status Reader::read_data(const json::object& input, const std::string& label,
+                         serving::NamedTensor& tensor) {
+  const auto parameters = object_in(input, "parameters", label);
+  if (!parameters) return std::unexpected(parameters.error());
+  if (Status none = refuse_shared_memory(**parameters, label); !none) return none;
+  const auto size = integer_in(**parameters, "binary_data_size", 0,
+                               std::numeric_limits<std::int64_t>::max(), label);
+  if (!size) return std::unexpected(size.error());
+  const json::value* data = input.if_contains("data");
+  if (*size) {
+    if (data) return invalid(fmt::format("{} has both 'data' and binary data", label), tensor.name);
+    const auto bytes = static_cast<std::uint64_t>(**size);
+    if (bytes > rest_.size()) {
+      return invalid(fmt::format("{}: 'binary_data_size' is {}, but only {} bytes are left in the "
+                                 "body",
+                                 label, bytes, rest_.size()),
+                     tensor.name);
+    }
+    tensor.data = rest_.first(bytes);
+    rest_ = rest_.subspan(bytes);
+    return {};
+  }
+  if (!data) {
+    return invalid(fmt::format("{} has neither 'data' nor a 'binary_data_size'", label),
+                   tensor.name);
+  }
+  auto bytes = tensor_from_json(*data, tensor.dtype, label);
+  if (!bytes) return pass(bytes);
+  tensor.data = storage_.from_json.emplace_back(*std::move(bytes));
+  return {};
+}
+
+Status Reader::read_input(const json::value& value) {
+  auto name = name_in(value, "inputs");
+  if (!name) return pass(name);
+  const std::string label = "input " + safe_name(*name);
+  const json::object& input = value.as_object();
+  serving::NamedTensor tensor{.name = *std::move(name)};
+  const json::value* datatype = input.if_contains("datatype");
+  const auto dtype =
+      datatype && datatype->is_string() ? dtype_of_name(datatype->as_string()) : std::nullopt;
+  if (!dtype) {
+    return invalid(fmt::format("{}: 'datatype' must be one of BOOL, UINT8 to UINT64, INT8 to "
+                               "INT64, FP16, BF16, FP32, FP64, BYTES",
+                               label),
+                   tensor.name);
+  }
+  tensor.dtype = *dtype;
+  auto dims = shape_in(input, label);
+  if (!dims) return pass(dims);
+  tensor.dims = *std::move(dims);
+  if (Status data = read_data(input, label, tensor); !data) return data;
+  request_.inputs.push_back(std::move(tensor));
+  return {};
+}
+
+Status Reader::read_output(const json::value& value) {
+  auto name = name_in(value, "outputs");
+  if (!name) return pass(name);
+  const std::string label = "output " + safe_name(*name);
+  for (const WantedOutput& other : out_.outputs) {
+    if (other.name == *name) return invalid(label + " is asked for twice", *name);
+  }
+  const auto parameters = object_in(value.as_object(), "parameters", label);
+  if (!parameters) return std::unexpected(parameters.error());
+  if (Status none = refuse_shared_memory(**parameters, label); !none) return none;
+  const auto binary = flag_in(**parameters, "binary_data", label);
+  if (!binary) return std::unexpected(binary.error());
+  const auto classes = integer_in(**parameters, "classification", 0, kMaxClasses, label);
+  if (!classes) return std::unexpected(classes.error());
+  out_.outputs.push_back({.name = *std::move(name),
+                          .binary = binary->value_or(out_.all_binary),
+                          .classification = classes->value_or(0)});
+  return {};
+}
+
+Status Reader::read(const json::object& head) {
+  if (const json::value* id = head.if_contains("id")) {
+    if (!id->is_string() || id->as_string().size() > kMaxIdBytes) {
+      return invalid(fmt::format("'id' must be a string of at most {} bytes", kMaxIdBytes), "id");
+    }
+    out_.id = id->as_string();
+  }
+  const auto parameters = object_in(head, "parameters", "the request");
+  if (!parameters) return std::unexpected(parameters.error());
+  if (Status done = read_parameters(**parameters); !done) return done;
+  for (const char* key : {"inputs", "outputs"}) {
+    const bool is_inputs = key[0] == 'i';
+    const json::value* value = head.if_contains(key);
+    if (!value && !is_inputs) continue;
+    const auto* tensors = value ? value->if_array() : nullptr;
+    if (!tensors || tensors->size() > kMaxTensors) {
+      return invalid(fmt::format("'{}' must be an array of at most {} tensors", key, kMaxTensors),
+                     key);
+    }
+    for (const json::value& tensor : *tensors) {
+      if (Status done = is_inputs ? read_input(tensor) : read_output(tensor); !done) return done;
+    }
+  }
+  if (rest_.empty()) return {};
+  return invalid(fmt::format("{} bytes of the body belong to no input", rest_.size()));
+}
+
+// Where the JSON ends: the header field, or the whole body.
+Result<std::size_t> head_length(const net::HttpRequest& http) {
+  const std::string_view field = http.header("inference-header-content-length");
+  if (field.empty()) return http.body.size();
+  std::size_t length = 0;
+  const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), length);
+  if (error != std::errc() || end != field.data() + field.size() || length > http.body.size()) {
+    return invalid(
+        "Inference-Header-Content-Length must be the number of JSON bytes at the body's start",
+        "Inference-Header-Content-Length");
+  }
+  return length;
+}
+
+// A body that is nothing but the one input's bytes. At most one size may be open; strings are one
+// element.
+Status read_raw(Storage& storage, serving::TensorRequest& request) {
+  const ModelDescription& model = request.model->description();
+  if (model.inputs.size() != 1 || model.inputs[0].any_rank) {
+    return invalid("a raw body needs a model with one input of a known rank");
+  }
+  const TensorSpec& spec = model.inputs[0];
+  serving::NamedTensor tensor{.name = spec.name, .dtype = spec.dtype};
+  std::int64_t known = 1;
+  std::int64_t* open = nullptr;
+  tensor.dims.assign(spec.shape.dims().begin(), spec.shape.dims().end());
+  for (std::size_t i = 0; i < tensor.dims.size(); ++i) {
+    std::int64_t& dim = tensor.dims[i];
+    if (dim >= 0) {
+      known *= dim;
+    } else if (i == 0 && model.max_batch_size > 0) {
+      dim = 1;
+    } else if (std::exchange(open, &dim)) {
+      return invalid("a raw body needs a model with at most one open dimension");
+    }
+  }
+  tensor.data = std::as_bytes(std::span(storage.body));
+  std::int64_t elements = 1;
+  if (spec.dtype == DType::bytes) {
+    append_bytes_element(storage.from_json.emplace_back(), storage.body);
+    tensor.data = storage.from_json.back();
+  } else {
+    elements = static_cast<std::int64_t>(tensor.data.size() / dtype_block_bytes(spec.dtype));
+  }
+  if (open) *open = known > 0 ? elements / known : 0;
+  request.inputs.push_back(std::move(tensor));
+  return {};
+}
+
+}  // namespace
+
+Result<InferHead> parse_infer(net::HttpRequest& http, serving::TensorRequest& request) {
+  const std::string_view encoding = http.header("content-encoding");
+  if (!encoding.empty() && encoding != "identity") {
+    return invalid("Compressed request bodies are not accepted.", {}, "unsupported_media_type");
+  }
+  const auto length = head_length(http);
+  if (!length) return std::unexpected(length.error());
+  const bool raw = *length == 0 && !http.header("inference-header-content-length").empty();
+  auto storage = std::make_shared<Storage>(std::move(http.body));
+  request.owner = storage;
+  if (raw) {
+    if (Status done = read_raw(*storage, request); !done) return pass(done);
+    return InferHead{.all_binary = true};
+  }
+  const std::string_view body = storage->body;
+  const auto head = parse_json(body.substr(0, *length), kHeadLimits);
+  if (!head) return std::unexpected(head.error());
+  if (!head->is_object()) return invalid("The body must be a JSON object.", {}, "invalid_type");
+  Reader reader(*storage, body.substr(*length), request);
+  if (Status done = reader.read(head->as_object()); !done) return pass(done);
+  return reader.take();
+}
+
+}  // namespace millrace::api

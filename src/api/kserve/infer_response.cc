@@ -1,0 +1,129 @@
+#include "api/kserve/infer_response.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+#include <span>
+#include <utility>
+
+#include "api/errors.h"
+#include "api/json_writer.h"
+#include "api/kserve/classification.h"
+#include "api/kserve/datatypes.h"
+#include "api/kserve/tensor_json.h"
+
+namespace millrace::api {
+namespace {
+
+// One output as it goes out.
+struct Shown {
+  const std::string* name;
+  DType dtype;
+  Shape shape;
+  std::span<const std::byte> data;
+  bool binary;
+};
+
+void write_output_head(JsonWriter& json, const Shown& output) {
+  json.open_object().field("name", *output.name).field("datatype", datatype_name(output.dtype));
+  json.key("shape").open_array();
+  for (const std::int64_t dim : output.shape.dims()) json.integer(dim);
+  json.close_array();
+}
+
+Result<std::vector<Shown>> choose(const ModelDescription& model, const InferHead& head,
+                                  const serving::TensorAnswer& answer,
+                                  std::deque<Classes>& storage) {
+  std::vector<Shown> shown;
+  const auto add = [&](std::size_t i, bool binary) {
+    shown.push_back({.name = &model.outputs[i].name,
+                     .dtype = model.outputs[i].dtype,
+                     .shape = answer.outputs[i].shape,
+                     .data = answer.outputs[i].data,
+                     .binary = binary});
+  };
+  if (head.outputs.empty()) {
+    for (std::size_t i = 0; i < model.outputs.size(); ++i) add(i, head.all_binary);
+    return shown;
+  }
+  for (const WantedOutput& wanted : head.outputs) {
+    const auto spec = std::ranges::find(model.outputs, wanted.name, &TensorSpec::name);
+    const auto i = static_cast<std::size_t>(spec - model.outputs.begin());
+    add(i, wanted.binary);
+    if (wanted.classification == 0) continue;
+    auto classes =
+        classify(answer.outputs[i], spec->dtype, model.max_batch_size > 0, wanted.classification);
+    if (!classes) return pass(classes);
+    const Classes& kept = storage.emplace_back(*std::move(classes));
+    shown.back().dtype = DType::bytes;
+    shown.back().shape = kept.shape;
+    shown.back().data = kept.data;
+  }
+  return shown;
+}
+
+}  // namespace
+
+Status check_outputs(const ModelDescription& model, const InferHead& head) {
+  for (const WantedOutput& wanted : head.outputs) {
+    const auto spec = std::ranges::find(model.outputs, wanted.name, &TensorSpec::name);
+    if (spec == model.outputs.end()) {
+      return invalid(fmt::format("the model has no output {}", safe_name(wanted.name)),
+                     wanted.name);
+    }
+    const bool as_strings = wanted.classification > 0;
+    if (!wanted.binary && !as_strings && !fits_json(spec->dtype)) {
+      return invalid(fmt::format("output {} is {}, which JSON cannot carry; ask for it as binary "
+                                 "data",
+                                 safe_name(wanted.name), datatype_name(spec->dtype)),
+                     wanted.name);
+    }
+  }
+  return {};
+}
+
+Result<net::HttpResponse> format_infer(const serving::Model& model, const InferHead& head,
+                                       const serving::TensorAnswer& answer) {
+  std::deque<Classes> storage;
+  const auto shown = choose(model.description(), head, answer, storage);
+  if (!shown) return std::unexpected(shown.error());
+  net::HttpResponse response;
+  std::string& body = response.body;
+  JsonWriter json(body);
+  json.open_object().field("model_name", model.name()).field("model_version", model.version());
+  if (!head.id.empty()) json.field("id", head.id);
+  json.key("outputs").open_array();
+  std::size_t binary_bytes = 0;
+  bool any_binary = false;
+  for (const Shown& output : *shown) {
+    write_output_head(json, output);
+    if (output.binary) {
+      any_binary = true;
+      binary_bytes += output.data.size();
+      json.key("parameters").open_object().field("binary_data_size", output.data.size());
+      json.close_object();
+    } else {
+      std::string data;
+      if (Status done = append_tensor_json(data, output.dtype, output.data,
+                                           "output " + safe_name(*output.name));
+          !done) {
+        return pass(done);
+      }
+      json.key("data").raw(data);
+    }
+    json.close_object();
+  }
+  json.close_array().close_object();
+  if (!any_binary) return response;
+  response.content_type = "application/octet-stream";
+  response.headers.emplace_back("Inference-Header-Content-Length", fmt::format("{}", body.size()));
+  body.reserve(body.size() + binary_bytes);
+  for (const Shown& output : *shown) {
+    if (!output.binary) continue;
+    body.append(reinterpret_cast<const char*>(output.data.data()), output.data.size());
+  }
+  return response;
+}
+
+}  // namespace millrace::api

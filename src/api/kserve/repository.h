@@ -1,0 +1,23 @@
+// KServe's model repository extension: what there is, loading and unloading. For operators: these
+// routes are on the admin port only.
+#pragma once
+
+#include <memory>
+
+#include "api/context.h"
+#include "net/http_types.h"
+
+namespace millrace::api {
+
+// POST /v2/repository/index {"ready": bool}: name, version, state, reason of each model.
+void post_repository_index(const ApiContext& context, const net::HttpRequest& http,
+                           std::shared_ptr<net::Responder> respond);
+// POST /v2/repository/models/{model}/load: loads it again from where it was found. Answers when it
+// is there or has failed. Configurations and files in the request are refused.
+void post_repository_load(const ApiContext& context, const net::HttpRequest& http,
+                          std::shared_ptr<net::Responder> respond);
+// POST /v2/repository/models/{model}/unload: running requests end first; answers at once.
+void post_repository_unload(const ApiContext& context, const net::HttpRequest& http,
+                            std::shared_ptr<net::Responder> respond);
+
+}  // namespace millrace::api

@@ -1,0 +1,146 @@
+#include "backends/openvino/openvino_backend.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <openvino/op/constant.hpp>
+#include <openvino/openvino.hpp>
+#include <utility>
+
+#include "backends/openvino/batch_probe.h"
+#include "backends/openvino/graph_files.h"
+#include "backends/openvino/openvino_model.h"
+#include "backends/openvino/ov_types.h"
+#include "base/log.h"
+
+namespace millrace::backends {
+namespace {
+
+constexpr const char* kDevice = "CPU";
+constexpr int kDefaultMaxBatch = 64;
+
+struct Weights {
+  std::int64_t bytes = 0;
+  std::int64_t elements = 0;
+  std::string type;  // of most bytes
+};
+
+Weights weights_of(const ov::Model& model) {
+  Weights weights;
+  std::map<std::string, std::int64_t> bytes_of_type;
+  for (const auto& node : model.get_ops()) {
+    const auto constant = std::dynamic_pointer_cast<ov::op::v0::Constant>(node);
+    if (!constant) continue;
+    const auto bytes = static_cast<std::int64_t>(constant->get_byte_size());
+    weights.bytes += bytes;
+    weights.elements += static_cast<std::int64_t>(ov::shape_size(constant->get_shape()));
+    bytes_of_type[constant->get_element_type().get_type_name()] += bytes;
+  }
+  const auto most =
+      std::ranges::max_element(bytes_of_type, {}, [](const auto& e) { return e.second; });
+  weights.type = most != bytes_of_type.end() ? most->first : "none";
+  return weights;
+}
+
+Status add_specs(const ov::CompiledModel& compiled, ModelDescription& out) {
+  const bool is_onnx = out.family == "onnx";
+  for (const auto& port : compiled.inputs()) {
+    auto spec = spec_of(port, "input", is_onnx);
+    if (!spec) return pass(spec);
+    out.inputs.push_back(*std::move(spec));
+  }
+  for (const auto& port : compiled.outputs()) {
+    auto spec = spec_of(port, "output", is_onnx);
+    if (!spec) return pass(spec);
+    // The CPU device copies strings as if they were numbers; both copies then free the same memory.
+    if (spec->dtype == DType::bytes) {
+      return invalid(fmt::format(
+          "output '{}' is of strings, which OpenVINO 2026.4 cannot give back safely", spec->name));
+    }
+    out.outputs.push_back(*std::move(spec));
+  }
+  return {};
+}
+
+ov::AnyMap compile_settings(const ModelSpec& spec) {
+  ov::AnyMap settings{{ov::hint::performance_mode.name(), ov::hint::PerformanceMode::LATENCY},
+                      // Other models want the cores too.
+                      {ov::hint::enable_cpu_pinning.name(), false}};
+  if (spec.num_threads > 0) settings.insert(ov::inference_num_threads(spec.num_threads));
+  if (!spec.cache_dir.empty()) settings.insert(ov::cache_dir(spec.cache_dir.string()));
+  if (spec.precision == "exact") {
+    settings.insert(ov::hint::execution_mode(ov::hint::ExecutionMode::ACCURACY));
+  }
+  return settings;
+}
+
+}  // namespace
+
+struct OpenvinoBackend::State {
+  std::mutex mutex;
+  std::unique_ptr<ov::Core> core;
+
+  ov::Core& runtime() {
+    std::lock_guard lock(mutex);
+    if (!core) {
+      core = std::make_unique<ov::Core>();
+      core->set_property(ov::enable_mmap(false));  // a file that shrinks must not end the process
+    }
+    return *core;
+  }
+};
+
+OpenvinoBackend::OpenvinoBackend() : state_(std::make_unique<State>()) {}
+OpenvinoBackend::~OpenvinoBackend() = default;
+
+bool OpenvinoBackend::recognises(const ModelSpec& spec) const {
+  return find_graph_file(spec.path).has_value();
+}
+
+Result<std::unique_ptr<Servable>> OpenvinoBackend::load(const ModelSpec& spec,
+                                                        LoadContext& context) {
+  const auto progress = [&](double done, const char* what) {
+    if (context.progress) context.progress(done, what);
+  };
+  const auto file = find_graph_file(spec.path);
+  if (!file) return std::unexpected(file.error());
+  const std::string file_name = file->path.filename().string();
+  const char* doing = "read";
+  try {
+    progress(0, "reading the graph");
+    ov::Core& core = state_->runtime();
+    const std::shared_ptr<ov::Model> model = core.read_model(file->path.string());
+    ModelDescription description;
+    description.name = spec.name;
+    description.backend = "openvino";
+    description.family = file->format;
+    description.kernels = "cpu";
+    const Weights weights = weights_of(*model);
+    description.num_parameters = weights.elements;
+    description.weight_bytes = weights.bytes;
+    description.weights = weights.type;
+
+    progress(0.3, "compiling");
+    doing = "compile";
+    ov::CompiledModel compiled = core.compile_model(model, kDevice, compile_settings(spec));
+    if (Status added = add_specs(compiled, description); !added) {
+      added.error().message = fmt::format("'{}': {}", file_name, added.error().message);
+      return pass(added);
+    }
+    progress(0.8, "trying it out");
+    if (spec.max_batch_size != 1 && axis_0_is_batch(model, compiled)) {
+      description.max_batch_size = spec.max_batch_size > 0 ? spec.max_batch_size : kDefaultMaxBatch;
+    }
+    progress(1, "ready");
+    return std::make_unique<OpenvinoModel>(std::move(compiled), std::move(description));
+  } catch (const std::exception& e) {
+    log_debug("model {}: {}", spec.name, e.what());
+    return invalid(
+        fmt::format("'{}': OpenVINO cannot {} it: {}", file_name, doing, reason_of(e.what())));
+  }
+}
+
+}  // namespace millrace::backends

@@ -1,0 +1,223 @@
+#include "backends/openvino/openvino_backend.h"
+
+#include <gtest/gtest.h>
+
+#include <openvino/op/add.hpp>
+#include <openvino/op/constant.hpp>
+#include <openvino/op/cum_sum.hpp>
+#include <openvino/op/gather.hpp>
+#include <openvino/op/multiply.hpp>
+#include <openvino/op/parameter.hpp>
+#include <openvino/op/reduce_mean.hpp>
+#include <openvino/op/reshape.hpp>
+#include <openvino/op/softmax.hpp>
+#include <openvino/op/subtract.hpp>
+#include <openvino/openvino.hpp>
+
+#include "backends/openvino/batch_probe.h"
+#include "backends/openvino/openvino_model.h"
+#include "backends/openvino/ov_types.h"
+#include "backends/tensor_contract.h"
+#include "weights/test_files.h"
+
+namespace millrace::backends {
+namespace {
+
+using ov::Output;
+using ov::PartialShape;
+using Node = std::shared_ptr<ov::Node>;
+
+Node constant(std::vector<std::int64_t> values) {
+  const ov::Shape shape = values.size() == 1 ? ov::Shape{} : ov::Shape{values.size()};
+  return ov::op::v0::Constant::create(ov::element::i64, shape, values);
+}
+
+// A model of one input "x" and one output "y".
+template <class Build>
+std::shared_ptr<ov::Model> model_of(ov::element::Type type, PartialShape shape, Build build) {
+  auto x = std::make_shared<ov::op::v0::Parameter>(type, std::move(shape));
+  x->set_friendly_name("x");
+  x->output(0).set_names({"x"});
+  const Node y = build(x);
+  y->output(0).set_names({"y"});
+  auto result = std::make_shared<ov::op::v0::Result>(y);
+  return std::make_shared<ov::Model>(ov::ResultVector{result}, ov::ParameterVector{x});
+}
+
+Node doubled(const Node& x) {
+  const auto two = ov::op::v0::Constant::create(x->get_output_element_type(0), ov::Shape{}, {2});
+  return std::make_shared<ov::op::v1::Multiply>(x, two);
+}
+
+Result<std::unique_ptr<Servable>> load_from(const std::shared_ptr<ov::Model>& model,
+                                            ModelSpec spec = {}) {
+  const weights::ScratchFolder folder;
+  spec.name = "m";
+  spec.path = folder.path() / "m.xml";
+  ov::save_model(model, spec.path.string(), /*compress_to_fp16=*/false);
+  Metrics metrics;
+  LoadContext context{.metrics = metrics, .progress = {}};
+  return OpenvinoBackend().load(spec, context);
+}
+
+std::unique_ptr<Servable> make_double(Metrics&) {
+  auto loaded = load_from(model_of(ov::element::f32, {-1, 2}, doubled));
+  EXPECT_TRUE(loaded) << loaded.error().message;
+  return loaded ? *std::move(loaded) : nullptr;
+}
+
+INSTANTIATE_TEST_SUITE_P(Openvino, TensorContract,
+                         testing::Values(TensorContractCase{"openvino", make_double}));
+
+int batch_of(const std::shared_ptr<ov::Model>& model) {
+  auto loaded = load_from(model);
+  EXPECT_TRUE(loaded) << loaded.error().message;
+  return loaded ? (*loaded)->describe().max_batch_size : -1;
+}
+
+TEST(BatchAxis, IsFoundWhereRowsAreIndependent) {
+  EXPECT_GT(batch_of(model_of(ov::element::f32, {-1, 2}, doubled)), 1);
+  EXPECT_GT(
+      batch_of(model_of(ov::element::f32, {-1, 4},
+                        [](const Node& x) { return std::make_shared<ov::op::v1::Softmax>(x, 1); })),
+      1);
+  EXPECT_GT(batch_of(model_of(ov::element::f32, {-1, -1, 3}, doubled)), 1) << "other sizes open";
+  EXPECT_GT(batch_of(model_of(ov::element::i64, {-1, -1},
+                              [](const Node& ids) {
+                                const std::vector<float> table(10 * 4, 0.25f);
+                                return std::make_shared<ov::op::v8::Gather>(
+                                    ov::op::v0::Constant::create(ov::element::f32, {10, 4}, table),
+                                    ids, constant({0}));
+                              })),
+            1)
+      << "an embedding";
+}
+
+TEST(BatchAxis, IsNotFoundWhereRowsMix) {
+  const auto minus_mean = [](const Node& x) {
+    const auto mean = std::make_shared<ov::op::v1::ReduceMean>(x, constant({0}), true);
+    return std::make_shared<ov::op::v1::Subtract>(x, mean);
+  };
+  EXPECT_EQ(batch_of(model_of(ov::element::f32, {-1, 4}, minus_mean)), 0);
+  EXPECT_EQ(
+      batch_of(model_of(ov::element::f32, {-1, 4},
+                        [](const Node& x) { return std::make_shared<ov::op::v1::Softmax>(x, 0); })),
+      0);
+  EXPECT_EQ(batch_of(model_of(ov::element::f32, {-1, 4},
+                              [](const Node& x) {
+                                return std::make_shared<ov::op::v0::CumSum>(x, constant({0}));
+                              })),
+            0);
+  EXPECT_EQ(batch_of(model_of(ov::element::f32, {-1, 4},
+                              [](const Node& x) {
+                                return std::make_shared<ov::op::v1::Reshape>(x, constant({-1, 2}),
+                                                                             false);
+                              })),
+            0)
+      << "two rows out for one in";
+  EXPECT_EQ(batch_of(model_of(ov::element::f32, {3, 4}, doubled)), 0) << "axis 0 is fixed";
+}
+
+TEST(OpenvinoBackend, SettingsOfTheModelCount) {
+  ModelSpec spec;
+  spec.max_batch_size = 1;
+  auto loaded = load_from(model_of(ov::element::f32, {-1, 2}, doubled), spec);
+  ASSERT_TRUE(loaded);
+  EXPECT_EQ((*loaded)->describe().max_batch_size, 0);
+  spec.max_batch_size = 7;
+  loaded = load_from(model_of(ov::element::f32, {-1, 2}, doubled), spec);
+  EXPECT_EQ((*loaded)->describe().max_batch_size, 7);
+}
+
+TEST(OpenvinoBackend, DescribesEveryType) {
+  const std::pair<ov::element::Type, DType> types[] = {
+      {ov::element::f16, DType::f16}, {ov::element::bf16, DType::bf16},
+      {ov::element::f64, DType::f64}, {ov::element::i8, DType::i8},
+      {ov::element::i32, DType::i32}, {ov::element::u8, DType::u8},
+      {ov::element::i64, DType::i64}};
+  for (const auto& [theirs, ours] : types) {
+    auto loaded = load_from(model_of(theirs, {-1, 3}, doubled));
+    ASSERT_TRUE(loaded) << dtype_name(ours) << ": " << loaded.error().message;
+    EXPECT_EQ((*loaded)->describe().inputs[0].dtype, ours);
+    EXPECT_EQ((*loaded)->describe().outputs[0].dtype, ours);
+    EXPECT_EQ(element_type_of(ours), theirs);
+  }
+  EXPECT_FALSE(dtype_of(ov::element::u4));
+}
+
+TEST(OpenvinoBackend, SaysWhatIsWrongWithAFile) {
+  const weights::ScratchFolder folder;
+  folder.write("bad.onnx", "this is no graph");
+  Metrics metrics;
+  LoadContext context{.metrics = metrics, .progress = {}};
+  ModelSpec spec;
+  spec.name = "bad";
+  spec.path = folder.path() / "bad.onnx";
+  OpenvinoBackend backend;
+  const auto loaded = backend.load(spec, context);
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().kind, ErrorKind::invalid_argument);
+  EXPECT_NE(loaded.error().message.find("'bad.onnx'"), std::string::npos);
+  EXPECT_EQ(loaded.error().message.find(folder.path().string()), std::string::npos)
+      << loaded.error().message;
+}
+
+TEST(OpenvinoModel, AResultKeepsTheInputsItLooksInto) {
+  for (const PartialShape& shape : {PartialShape{-1, 2}, PartialShape{1, 2}}) {
+    auto loaded = load_from(model_of(ov::element::f32, shape, [](const Node& x) { return x; }));
+    ASSERT_TRUE(loaded) << loaded.error().message;
+    auto row = std::make_shared<std::vector<float>>(std::vector<float>{3, 4});
+    const std::weak_ptr<std::vector<float>> seen = row;
+    TensorBatch batch{.owner = row};
+    batch.inputs = {{.shape = Shape{1, 2}, .parts = {std::as_bytes(std::span(*row))}}};
+    row.reset();
+    std::promise<TensorResult> done;
+    (*loaded)->tensor_model()->infer(
+        std::move(batch), [&](Result<TensorResult> result) { done.set_value(*std::move(result)); });
+    auto future = done.get_future();
+    ASSERT_EQ(future.wait_for(std::chrono::seconds(60)), std::future_status::ready);
+    TensorResult result = future.get();
+    const auto input = seen.lock();
+    EXPECT_NE(input, nullptr) << "the runtime gives the same bytes back";
+    float values[2];
+    std::memcpy(values, result.outputs[0].data.data(), sizeof values);
+    EXPECT_EQ(values[0], 3);
+    EXPECT_EQ(values[1], 4);
+    result = {};
+    EXPECT_EQ(seen.use_count(), 1) << "only the test holds it now";
+  }
+}
+
+TEST(OpenvinoBackend, RefusesOutputsOfStrings) {
+  const auto loaded =
+      load_from(model_of(ov::element::string, {-1, 2}, [](const Node& x) { return x; }));
+  ASSERT_FALSE(loaded);
+  EXPECT_NE(loaded.error().message.find("strings"), std::string::npos);
+}
+
+TEST(OpenvinoModel, InputsThatDoNotGoTogetherAreTheCallersFault) {
+  auto a = std::make_shared<ov::op::v0::Parameter>(ov::element::f32, PartialShape{-1, -1});
+  auto b = std::make_shared<ov::op::v0::Parameter>(ov::element::f32, PartialShape{-1, -1});
+  a->output(0).set_names({"a"});
+  b->output(0).set_names({"b"});
+  auto sum = std::make_shared<ov::op::v1::Add>(a, b);
+  sum->output(0).set_names({"y"});
+  auto loaded = load_from(std::make_shared<ov::Model>(
+      ov::ResultVector{std::make_shared<ov::op::v0::Result>(sum)}, ov::ParameterVector{a, b}));
+  ASSERT_TRUE(loaded);
+  const std::vector<float> values(5, 1);
+  TensorBatch batch;
+  const auto bytes = std::as_bytes(std::span(values));
+  batch.inputs = {{.shape = Shape{1, 5}, .parts = {bytes}},
+                  {.shape = Shape{1, 3}, .parts = {bytes.first(12)}}};
+  std::promise<ErrorKind> done;
+  (*loaded)->tensor_model()->infer(std::move(batch), [&](Result<TensorResult> result) {
+    done.set_value(result ? ErrorKind::conflict : result.error().kind);
+  });
+  auto future = done.get_future();
+  ASSERT_EQ(future.wait_for(std::chrono::seconds(60)), std::future_status::ready);
+  EXPECT_EQ(future.get(), ErrorKind::invalid_argument);
+}
+
+}  // namespace
+}  // namespace millrace::backends

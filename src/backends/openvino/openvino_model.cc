@@ -1,0 +1,289 @@
+#include "backends/openvino/openvino_model.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "backends/openvino/ov_types.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+namespace millrace::backends {
+namespace {
+
+std::int64_t ns_between(TimePoint from, TimePoint to) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(to - from).count();
+}
+
+ov::Shape shape_of(const Shape& shape) {
+  return {shape.dims().begin(), shape.dims().end()};
+}
+
+// May be lent to the runtime as it is: one piece, aligned for its elements.
+bool usable_in_place(const InputTensor& input, const ov::element::Type& type) {
+  if (type == ov::element::string || input.parts.size() != 1 || input.parts[0].empty())
+    return false;
+  return reinterpret_cast<std::uintptr_t>(input.parts[0].data()) % type.size() == 0;
+}
+
+}  // namespace
+
+// Infer requests that are idle, running, or held by a result. A request that comes back is used
+// again, so its memory is allocated once.
+class OpenvinoModel::Pool : public std::enable_shared_from_this<Pool> {
+ public:
+  Pool(ov::CompiledModel compiled, std::vector<DType> input_types, bool open_shapes,
+       std::size_t num_kept)
+      : compiled_(std::move(compiled)),
+        input_types_(std::move(input_types)),
+        open_shapes_(open_shapes),
+        num_kept_(num_kept) {}
+
+  void infer(TensorBatch batch, TensorDone on_done);
+  void close();
+
+ private:
+  struct Slot {
+    ov::InferRequest request;
+    std::vector<ov::Tensor> inputs;  // our memory, for what cannot be used in place
+    TensorBatch batch;               // the running execution
+    TensorDone on_done;
+    std::optional<std::stop_callback<std::function<void()>>> on_stop;
+    std::int64_t input_ns = 0;
+    TimePoint started{};
+  };
+
+  std::unique_ptr<Slot> take();
+  void trim();
+  void give_back(std::unique_ptr<Slot> slot);
+  Status set_inputs(Slot& slot);
+  void finished(Slot* running, std::exception_ptr failure);
+  TensorResult result_of(Slot& slot);
+  Error error_of(std::exception_ptr failure);
+  static void end(std::unique_ptr<Slot> slot, Result<TensorResult> result);
+
+  ov::CompiledModel compiled_;
+  const std::vector<DType> input_types_;
+  const bool open_shapes_;  // the spec leaves sizes open beside the batch
+  const std::size_t num_kept_;
+  std::mutex mutex_;
+  std::condition_variable stopped_;
+  std::deque<std::unique_ptr<Slot>> idle_;
+  std::vector<Slot*> running_;
+  bool closed_ = false;
+};
+
+std::unique_ptr<OpenvinoModel::Pool::Slot> OpenvinoModel::Pool::take() {
+  {
+    std::lock_guard lock(mutex_);
+    if (!idle_.empty()) {
+      auto slot = std::move(idle_.back());
+      idle_.pop_back();
+      return slot;
+    }
+  }
+  auto slot = std::make_unique<Slot>();
+  slot->request = compiled_.create_infer_request();
+  slot->inputs.resize(input_types_.size());
+  return slot;
+}
+
+// Frees what a burst has left behind. On a caller's thread: a request that is destroyed waits for
+// its own callback, so it must not happen in one.
+void OpenvinoModel::Pool::trim() {
+  std::vector<std::unique_ptr<Slot>> surplus;
+  std::lock_guard lock(mutex_);
+  while (idle_.size() > num_kept_) {
+    surplus.push_back(std::move(idle_.front()));
+    idle_.pop_front();
+  }
+}
+
+void OpenvinoModel::Pool::give_back(std::unique_ptr<Slot> slot) {
+  slot->batch = {};
+  std::lock_guard lock(mutex_);
+  if (!closed_) idle_.push_back(std::move(slot));
+}
+
+void OpenvinoModel::Pool::end(std::unique_ptr<Slot> slot, Result<TensorResult> result) {
+  TensorDone on_done = std::move(slot->on_done);
+  slot.reset();
+  on_done(std::move(result));
+}
+
+Status OpenvinoModel::Pool::set_inputs(Slot& slot) {
+  for (std::size_t i = 0; i < slot.batch.inputs.size(); ++i) {
+    const InputTensor& input = slot.batch.inputs[i];
+    const ov::element::Type type = element_type_of(input_types_[i]);
+    const ov::Shape shape = shape_of(input.shape);
+    if (usable_in_place(input, type)) {
+      slot.request.set_input_tensor(
+          i, ov::Tensor(type, shape, static_cast<const void*>(input.parts[0].data())));
+      continue;
+    }
+    ov::Tensor& own = slot.inputs[i];
+    if (!own || own.get_shape() != shape) own = ov::Tensor(type, shape);
+    if (!copy_in(input, own)) return invalid("an input's bytes are not what its shape says");
+    slot.request.set_input_tensor(i, own);
+  }
+  return {};
+}
+
+void OpenvinoModel::Pool::infer(TensorBatch batch, TensorDone on_done) {
+  if (batch.stop.stop_requested()) {
+    return on_done(fail(ErrorKind::cancelled, "the request was cancelled"));
+  }
+  trim();
+  const TimePoint began = Clock::now();
+  std::unique_ptr<Slot> slot;
+  try {
+    slot = take();
+    slot->batch = std::move(batch);
+    slot->on_done = std::move(on_done);
+    if (Status set = set_inputs(*slot); !set) return end(std::move(slot), pass(set));
+    // Each time: the runtime takes the callback away while it calls it.
+    slot->request.set_callback(
+        [this, raw = slot.get()](std::exception_ptr failure) { finished(raw, failure); });
+  } catch (...) {
+    Error error = error_of(std::current_exception());
+    if (!slot) return on_done(std::unexpected(std::move(error)));
+    return end(std::move(slot), std::unexpected(std::move(error)));
+  }
+  slot->started = Clock::now();
+  slot->input_ns = ns_between(began, slot->started);
+  slot->on_stop.emplace(slot->batch.stop,
+                        [request = slot->request]() mutable { request.cancel(); });
+  Slot* raw = slot.release();  // the callback's from here
+  {
+    std::lock_guard lock(mutex_);
+    running_.push_back(raw);
+  }
+  try {
+    raw->request.start_async();
+  } catch (...) {
+    finished(raw, std::current_exception());
+  }
+}
+
+// On the runtime's thread.
+void OpenvinoModel::Pool::finished(Slot* running, std::exception_ptr failure) {
+  running->on_stop.reset();  // waits for a cancel under way
+  const bool was_stopped = running->batch.stop.stop_requested();
+  TensorDone on_done = std::move(running->on_done);
+  Result<TensorResult> result;
+  try {
+    if (failure) std::rethrow_exception(failure);
+    result = result_of(*running);
+  } catch (...) {
+    Error error = error_of(std::current_exception());
+    if (was_stopped) error = {.kind = ErrorKind::cancelled, .message = "the request was cancelled"};
+    running->batch = {};
+    std::lock_guard lock(mutex_);
+    if (closed_) error = {.kind = ErrorKind::unavailable, .message = "the model was unloaded"};
+    idle_.emplace_back(running);
+    result = std::unexpected(std::move(error));
+  }
+  on_done(std::move(result));
+  on_done = nullptr;
+  std::lock_guard lock(mutex_);
+  running_.erase(std::ranges::find(running_, running));  // once: it may be running again already
+  if (running_.empty()) stopped_.notify_all();
+}
+
+// The result's owner is the slot, and with it the inputs: where an operator does nothing, the
+// runtime gives the caller's own bytes back as the output.
+TensorResult OpenvinoModel::Pool::result_of(Slot& slot) {
+  const TimePoint computed = Clock::now();
+  TensorResult result{.input_ns = slot.input_ns, .infer_ns = ns_between(slot.started, computed)};
+  const std::size_t num_outputs = compiled_.outputs().size();
+  for (std::size_t i = 0; i < num_outputs; ++i) {
+    const ov::Tensor tensor = slot.request.get_output_tensor(i);
+    const ov::Shape dims = tensor.get_shape();
+    if (dims.size() > static_cast<std::size_t>(kMaxRank)) {
+      throw std::length_error("an output has more dimensions than are served");
+    }
+    const std::vector<std::int64_t> wide(dims.begin(), dims.end());
+    OutputTensor output{.shape = Shape(wide)};
+    if (tensor.get_size() > 0) {
+      output.data = {static_cast<const std::byte*>(tensor.data()), tensor.get_byte_size()};
+    }
+    result.outputs.push_back(output);
+  }
+  result.owner = std::shared_ptr<const void>(
+      static_cast<const void*>(&slot), [pool = shared_from_this()](const void* held) {
+        pool->give_back(std::unique_ptr<Slot>(static_cast<Slot*>(const_cast<void*>(held))));
+      });
+  result.output_ns = ns_between(computed, Clock::now());
+  return result;
+}
+
+Error OpenvinoModel::Pool::error_of(std::exception_ptr failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::bad_alloc&) {
+    return {.kind = ErrorKind::internal,
+            .message = "there was not enough memory for the inference"};
+  } catch (const std::exception& e) {
+    log_debug("inference failed: {}", e.what());
+  } catch (...) {
+    log_error("inference failed with something that is no exception");
+  }
+  // With open sizes the caller can send what does not fit together; otherwise it is not its fault.
+  return open_shapes_
+             ? Error{.kind = ErrorKind::invalid_argument,
+                     .message = "the model cannot be computed for inputs of these shapes or values"}
+             : Error{.kind = ErrorKind::internal, .message = "the model failed on these inputs"};
+}
+
+void OpenvinoModel::Pool::close() {
+  std::unique_lock lock(mutex_);
+  closed_ = true;
+  std::vector<ov::InferRequest> requests;
+  for (Slot* slot : running_) requests.push_back(slot->request);
+  lock.unlock();
+  for (ov::InferRequest& request : requests) request.cancel();
+  lock.lock();
+  stopped_.wait(lock, [&] { return running_.empty(); });
+  idle_.clear();
+}
+
+namespace {
+
+bool leaves_sizes_open(const ModelDescription& description) {
+  return std::ranges::any_of(description.inputs, [&](const TensorSpec& spec) {
+    if (spec.any_rank) return true;
+    const auto dims = spec.shape.dims();
+    const std::size_t batch = description.max_batch_size > 0 ? 1 : 0;
+    return std::ranges::any_of(dims.subspan(batch), [](std::int64_t dim) { return dim < 0; });
+  });
+}
+
+}  // namespace
+
+OpenvinoModel::OpenvinoModel(ov::CompiledModel compiled, ModelDescription description)
+    : description_(std::move(description)) {
+  const auto optimal = compiled.get_property(ov::optimal_number_of_infer_requests);
+  max_concurrency_ = std::clamp(static_cast<int>(optimal), 1, 256);
+  std::vector<DType> types;
+  for (const TensorSpec& spec : description_.inputs) types.push_back(spec.dtype);
+  pool_ =
+      std::make_shared<Pool>(std::move(compiled), std::move(types), leaves_sizes_open(description_),
+                             static_cast<std::size_t>(2 * max_concurrency_ + 2));
+}
+
+OpenvinoModel::~OpenvinoModel() {
+  pool_->close();
+}
+
+void OpenvinoModel::infer(TensorBatch batch, TensorDone on_done) {
+  pool_->infer(std::move(batch), std::move(on_done));
+}
+
+}  // namespace millrace::backends

@@ -1,0 +1,33 @@
+// One compiled graph: a pool of OpenVINO's infer requests behind TensorModel.
+#pragma once
+
+#include <memory>
+#include <openvino/openvino.hpp>
+
+#include "servable/servable.h"
+
+namespace millrace::backends {
+
+class OpenvinoModel final : public Servable, public TensorModel {
+ public:
+  // The description's inputs and outputs are the compiled model's, in its order.
+  OpenvinoModel(ov::CompiledModel compiled, ModelDescription description);
+  // Ends what runs with `unavailable` and waits for it. Results that are still held stay valid.
+  ~OpenvinoModel() override;
+
+  const ModelDescription& describe() const override { return description_; }
+  const TextAssets& text_assets() const override { return text_; }
+  TensorModel* tensor_model() override { return this; }
+
+  void infer(TensorBatch batch, TensorDone on_done) override;
+  int max_concurrency() const override { return max_concurrency_; }
+
+ private:
+  class Pool;
+  const ModelDescription description_;
+  const TextAssets text_;
+  int max_concurrency_ = 1;
+  std::shared_ptr<Pool> pool_;
+};
+
+}  // namespace millrace::backends

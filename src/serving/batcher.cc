@@ -1,0 +1,310 @@
+#include "serving/batcher.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/worker_pool.h"
+#include "serving/batch_merge.h"
+
+namespace millrace::serving {
+namespace {
+
+std::int64_t ns_between(TimePoint from, TimePoint to) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(to - from).count();
+}
+
+Error overloaded() {
+  Error error{.kind = ErrorKind::unavailable,
+              .message = "the model's queue is full; try again later",
+              .code = "overloaded"};
+  error.retry_after_ms = 1000;
+  return error;
+}
+
+// Where requests can be merged, a batch is formed when the device is free and not before. Where
+// they cannot, one more lies ready in the runtime so that it need not wait for us.
+int max_running(const TensorModel& model, const ModelDescription& description) {
+  return description.max_batch_size > 1 ? model.max_concurrency() : model.max_concurrency() + 1;
+}
+
+}  // namespace
+
+struct Batcher::Item {
+  BatchRequest request;
+  std::uint64_t serial = 0;
+  TimePoint submitted{};
+  std::optional<std::stop_callback<std::function<void()>>> on_stop{};
+};
+
+Batcher::Batcher(TensorModel& model, const ModelDescription& description, TensorStats& stats,
+                 BatcherOptions options)
+    : model_(model),
+      description_(description),
+      stats_(stats),
+      options_(options),
+      max_running_(max_running(model, description)),
+      policy_(options.limits) {
+  thread_ = std::thread([this] {
+    name_this_thread("batcher");
+    run();
+  });
+}
+
+Batcher::~Batcher() {
+  {
+    std::lock_guard lock(mutex_);
+    closing_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+  Items left;
+  {
+    std::unique_lock lock(mutex_);
+    for (auto& [key, item] : queue_) left.push_back(std::move(item));
+    queue_.clear();
+  }
+  for (auto& item : left) {
+    refuse(std::move(item),
+           {.kind = ErrorKind::unavailable, .message = "the model is being unloaded"});
+  }
+  std::unique_lock lock(mutex_);
+  idle_.wait(lock, [&] { return num_unanswered_ == 0; });
+}
+
+std::size_t Batcher::num_queued() const {
+  std::lock_guard lock(mutex_);
+  return queue_.size();
+}
+
+void Batcher::submit(BatchRequest request) {
+  auto item = std::make_unique<Item>(std::move(request));
+  if (item->request.num_rows < 1 || item->request.num_rows > options_.limits.max_rows) {
+    item->request.alone = true;
+  }
+  const TimePoint now = Clock::now();
+  if (item->request.deadline <= now) {
+    return refuse(std::move(item), {.kind = ErrorKind::deadline_exceeded,
+                                    .message = "the request's time was over before it began"});
+  }
+  const auto poke = [this] {
+    {
+      std::lock_guard lock(mutex_);
+      look_for_stopped_ = true;
+    }
+    wake_.notify_one();
+  };
+  item->submitted = now;
+  item->on_stop.emplace(item->request.stop, poke);  // may call at once
+  std::unique_lock lock(mutex_);
+  policy_.on_arrival(now, item->request.num_rows);
+  if (closing_ || queue_.size() >= static_cast<std::size_t>(options_.max_queued)) {
+    lock.unlock();
+    return refuse(std::move(item), overloaded());
+  }
+  item->serial = next_serial_++;
+  const BatchRequest& asked = item->request;
+  const bool starts_here = queue_.empty() && num_running_ < max_running_ &&
+                           (asked.alone || policy_.run_at({.num_requests = 1,
+                                                           .num_rows = asked.num_rows,
+                                                           .oldest = now,
+                                                           .earliest_deadline = asked.deadline},
+                                                          now) <= now);
+  if (starts_here) {
+    ++num_running_;
+    ++num_unanswered_;
+    lock.unlock();
+    Items alone;
+    alone.push_back(std::move(item));
+    return start(std::move(alone));
+  }
+  const std::pair key(asked.priority, item->serial);
+  const bool must_look = num_running_ < max_running_ || asked.deadline != kNever;
+  queue_.emplace(key, std::move(item));
+  lock.unlock();
+  if (must_look) wake_.notify_one();
+}
+
+bool Batcher::take_departed(TimePoint now, Items& out) {
+  if (!std::exchange(look_for_stopped_, false) && earliest_deadline() > now) return false;
+  for (auto entry = queue_.begin(); entry != queue_.end();) {
+    const BatchRequest& request = entry->second->request;
+    if (!request.stop.stop_requested() && request.deadline > now) {
+      ++entry;
+      continue;
+    }
+    out.push_back(std::move(entry->second));
+    entry = queue_.erase(entry);
+  }
+  return !out.empty();
+}
+
+Waiting Batcher::waiting() const {
+  const BatchRequest& first = queue_.begin()->second->request;
+  Waiting all{.oldest = queue_.begin()->second->submitted};
+  for (const auto& [key, item] : queue_) {
+    const BatchRequest& request = item->request;
+    all.earliest_deadline = std::min(all.earliest_deadline, request.deadline);
+    if (request.alone || !can_merge(first.inputs, request.inputs)) continue;
+    ++all.num_requests;
+    all.num_rows += request.num_rows;
+    all.oldest = std::min(all.oldest, item->submitted);
+  }
+  return all;
+}
+
+Batcher::Items Batcher::take_batch() {
+  Items batch;
+  batch.push_back(std::move(queue_.begin()->second));
+  queue_.erase(queue_.begin());
+  const BatchRequest& first = batch.front()->request;
+  if (first.alone) return batch;
+  std::int64_t rows = first.num_rows;
+  for (auto entry = queue_.begin(); entry != queue_.end() && rows < options_.limits.max_rows;) {
+    const BatchRequest& request = entry->second->request;
+    const bool fits = !request.alone && rows + request.num_rows <= options_.limits.max_rows &&
+                      can_merge(first.inputs, request.inputs);
+    if (!fits) {
+      ++entry;
+      continue;
+    }
+    rows += request.num_rows;
+    batch.push_back(std::move(entry->second));
+    entry = queue_.erase(entry);
+  }
+  return batch;
+}
+
+TimePoint Batcher::earliest_deadline() const {
+  TimePoint earliest = kNever;
+  for (const auto& [key, item] : queue_) earliest = std::min(earliest, item->request.deadline);
+  return earliest;
+}
+
+void Batcher::run() {
+  std::unique_lock lock(mutex_);
+  while (!closing_) {
+    Items departed;
+    const TimePoint now = Clock::now();
+    if (take_departed(now, departed)) {
+      lock.unlock();
+      turn_away(std::move(departed));
+      lock.lock();
+      continue;
+    }
+    TimePoint wake_at = earliest_deadline();
+    if (!queue_.empty() && num_running_ < max_running_) {
+      const bool alone = queue_.begin()->second->request.alone;
+      const TimePoint run_at = alone ? now : policy_.run_at(waiting(), now);
+      if (run_at <= now) {
+        Items batch = take_batch();
+        ++num_running_;
+        ++num_unanswered_;
+        lock.unlock();
+        start(std::move(batch));
+        lock.lock();
+        continue;
+      }
+      wake_at = std::min(wake_at, run_at);
+    }
+    if (wake_at == kNever) {
+      wake_.wait(lock);
+    } else {
+      wake_.wait_until(lock, wake_at);
+    }
+  }
+}
+
+void Batcher::refuse(std::unique_ptr<Item> item, Error error) {
+  stats_.on_failure(error, ns_between(item->request.arrival, Clock::now()));
+  TensorReply reply = std::move(item->request.reply);
+  item.reset();
+  reply(std::unexpected(std::move(error)));
+}
+
+void Batcher::turn_away(Items departed) {
+  for (auto& item : departed) {
+    const bool cancelled = item->request.stop.stop_requested();
+    refuse(std::move(item),
+           cancelled ? Error{.kind = ErrorKind::cancelled, .message = "the request was cancelled"}
+                     : Error{.kind = ErrorKind::deadline_exceeded,
+                             .message = "the request's time was over before the model was free"});
+  }
+}
+
+void Batcher::start(Items items) {
+  const TimePoint started = Clock::now();
+  TensorBatch batch;
+  std::vector<const std::vector<InputTensor>*> inputs;
+  for (const auto& item : items) inputs.push_back(&item->request.inputs);
+  batch.inputs = merge(inputs);
+  if (items.size() == 1) {
+    batch.stop = items.front()->request.stop;
+    batch.owner = items.front()->request.owner;
+  } else {
+    auto owners = std::make_shared<std::vector<std::shared_ptr<const void>>>();
+    for (const auto& item : items) owners->push_back(item->request.owner);
+    batch.owner = std::move(owners);
+  }
+  model_.infer(std::move(batch),
+               [this, started, items = std::move(items)](Result<TensorResult> result) mutable {
+                 finished(std::move(items), started, std::move(result));
+               });
+}
+
+void Batcher::finished(Items items, TimePoint started, Result<TensorResult> result) {
+  std::int64_t rows = 0;
+  for (const auto& item : items) rows += item->request.num_rows;
+  // One bad request must not fail its company: each is tried again by itself.
+  const bool try_alone = !result && items.size() > 1;
+  {
+    std::lock_guard lock(mutex_);
+    --num_running_;
+    if (result) policy_.on_batch(rows, Clock::now() - started);
+    if (try_alone && !closing_) {
+      for (auto& item : items) {
+        item->request.alone = true;
+        const std::pair key(item->request.priority, item->serial);
+        queue_.emplace(key, std::move(item));
+      }
+      items.clear();
+    }
+    if (!queue_.empty()) wake_.notify_one();
+  }
+  if (result) {
+    answer(std::move(items), rows, started, *std::move(result));
+  } else {
+    for (auto& item : items) refuse(std::move(item), result.error());
+  }
+  std::lock_guard lock(mutex_);
+  if (--num_unanswered_ == 0) idle_.notify_all();
+}
+
+void Batcher::answer(Items items, std::int64_t rows, TimePoint started, TensorResult result) {
+  TensorTimes times{.input = result.input_ns, .infer = result.infer_ns, .output = result.output_ns};
+  stats_.on_batch(rows, times);
+  std::vector<std::vector<OutputTensor>> outputs;
+  if (items.size() == 1) {
+    outputs.push_back(std::move(result.outputs));
+  } else {
+    std::vector<std::int64_t> rows_of;
+    for (const auto& item : items) rows_of.push_back(item->request.num_rows);
+    auto parts = split(description_, result.outputs, rows_of);
+    if (!parts) {
+      for (auto& item : items) refuse(std::move(item), parts.error());
+      return;
+    }
+    outputs = *std::move(parts);
+  }
+  const TimePoint now = Clock::now();
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const BatchRequest& request = items[i]->request;
+    times.queue = ns_between(items[i]->submitted, started);
+    times.whole = ns_between(request.arrival, now);
+    stats_.on_success(request.num_rows, times);
+    TensorReply reply = std::move(items[i]->request.reply);
+    items[i].reset();
+    reply(TensorAnswer{.outputs = std::move(outputs[i]), .owner = result.owner, .times = times});
+  }
+}
+
+}  // namespace millrace::serving

@@ -1,0 +1,102 @@
+// Batcher: the waiting room of one graph model. Bounded, ordered by priority, then arrival; merges
+// what may be merged, runs what may run, ends what is cancelled or late. Merging is decided on the
+// batcher's own thread; a request that finds the device free and has nothing to wait for starts
+// where it is.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "servable/description.h"
+#include "serving/batch_policy.h"
+#include "serving/tensor_stats.h"
+
+namespace millrace::serving {
+
+// The outputs of one request, in the model's order; valid while `owner` lives.
+struct TensorAnswer {
+  std::vector<OutputTensor> outputs{};
+  std::shared_ptr<const void> owner{};
+  TensorTimes times{};
+};
+// Called exactly once, on a thread of the runtime, of the batcher, or the submitting one. Must only
+// post work.
+using TensorReply = std::move_only_function<void(Result<TensorAnswer>)>;
+
+struct BatchRequest {
+  std::vector<InputTensor> inputs{};  // checked, in the model's order
+  std::shared_ptr<const void> owner{};
+  std::int64_t num_rows = 1;
+  bool alone = false;  // never merged
+  int priority = 0;    // lower is sooner
+  TimePoint arrival = Clock::now();
+  TimePoint deadline = kNever;  // waiting longer than this ends it
+  std::stop_token stop{};
+  TensorReply reply{};
+};
+
+struct BatcherOptions {
+  BatchLimits limits{};
+  int max_queued = 256;  // requests
+};
+
+class Batcher {
+ public:
+  // Borrows all; they outlive the batcher.
+  Batcher(TensorModel& model, const ModelDescription& description, TensorStats& stats,
+          BatcherOptions options);
+  // Refuses what waits (unavailable), waits for what runs.
+  ~Batcher();
+  Batcher(const Batcher&) = delete;
+  Batcher& operator=(const Batcher&) = delete;
+
+  // Errors come through the reply: unavailable ("overloaded") when the room is full,
+  // deadline_exceeded, cancelled, or what the model says. Thread-safe, never blocks.
+  void submit(BatchRequest request);
+  std::size_t num_queued() const;
+
+ private:
+  struct Item;
+  using Items = std::vector<std::unique_ptr<Item>>;
+  // Items are destroyed outside the lock: a stop that is under way may be waiting for it.
+  using Queue = std::map<std::pair<int, std::uint64_t>, std::unique_ptr<Item>>;
+
+  void run();
+  bool take_departed(TimePoint now, Items& out);  // mutex_ held; cancelled or late
+  Waiting waiting() const;                        // mutex_ held; queue not empty
+  Items take_batch();                             // mutex_ held; queue not empty
+  TimePoint earliest_deadline() const;            // mutex_ held
+  void start(Items items);
+  void finished(Items items, TimePoint started, Result<TensorResult> result);
+  void answer(Items items, std::int64_t rows, TimePoint started, TensorResult result);
+  void refuse(std::unique_ptr<Item> item, Error error);
+  void turn_away(Items departed);
+
+  TensorModel& model_;
+  const ModelDescription& description_;
+  TensorStats& stats_;
+  const BatcherOptions options_;
+  const int max_running_;
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::condition_variable idle_;
+  Queue queue_;
+  BatchPolicy policy_;
+  std::uint64_t next_serial_ = 0;
+  int num_running_ = 0;     // batches that the device has
+  int num_unanswered_ = 0;  // batches whose replies are not all out
+  bool look_for_stopped_ = false;
+  bool closing_ = false;
+  std::thread thread_;
+};
+
+}  // namespace millrace::serving

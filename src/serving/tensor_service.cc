@@ -1,0 +1,75 @@
+#include "serving/tensor_service.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <utility>
+
+#include "serving/tensor_checks.h"
+
+namespace millrace::serving {
+namespace {
+
+// What a reply carries to the worker. Declared so that the outputs go first, then the permit, then
+// the model they came from.
+struct Delivery {
+  ModelHandle model;
+  Admission::Permit permit;
+  TensorReply reply;
+  Result<TensorAnswer> answer{};
+
+  void run() {
+    // The place is free before the client can see its answer.
+    permit = {};
+    std::exchange(reply, nullptr)(std::move(answer));
+  }
+};
+
+}  // namespace
+
+Result<ModelHandle> TensorService::find_model(std::string_view name,
+                                              std::string_view version) const {
+  auto model = store_.find(name);
+  if (!model) return model;
+  if (!(*model)->batcher()) {
+    return invalid("This model does not take tensors.", "model", "model_not_supported");
+  }
+  if (!version.empty() && version != (*model)->version()) {
+    return fail(
+        ErrorKind::not_found,
+        fmt::format("The model has no such version; version {} serves.", (*model)->version()),
+        "version", "model_not_found");
+  }
+  return model;
+}
+
+Status TensorService::infer(TensorRequest request, TensorReply reply) {
+  auto permit = admission_.admit(request.tenant);
+  if (!permit) return pass(permit);
+  const ModelDescription& description = request.model->description();
+  auto inputs = check_inputs(description, request.inputs);
+  if (!inputs) return pass(inputs);
+  BatchRequest work{.inputs = *std::move(inputs),
+                    .owner = std::move(request.owner),
+                    .alone = description.max_batch_size <= 1,
+                    .priority = request.priority,
+                    .arrival = request.arrival,
+                    .deadline = request.deadline,
+                    .stop = std::move(request.stop)};
+  if (description.max_batch_size > 0) {
+    const auto rows = num_rows(description, work.inputs);
+    if (!rows) return std::unexpected(rows.error());
+    work.num_rows = *rows;
+  }
+  const ModelHandle model = request.model;
+  auto delivery =
+      std::make_shared<Delivery>(std::move(request.model), *std::move(permit), std::move(reply));
+  work.reply = [delivery = std::move(delivery), &workers = workers_](auto answer) mutable {
+    delivery->answer = std::move(answer);
+    workers.post([delivery = std::move(delivery)] { delivery->run(); });
+  };
+  model->batcher()->submit(std::move(work));
+  return {};
+}
+
+}  // namespace millrace::serving

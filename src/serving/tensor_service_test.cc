@@ -1,0 +1,95 @@
+#include "serving/tensor_service.h"
+
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "base/log.h"
+#include "serving/fake_model.h"
+#include "serving/fake_tensor_model.h"
+
+namespace millrace::serving {
+namespace {
+
+using namespace std::chrono_literals;
+
+class TensorServiceTest : public testing::Test {
+ protected:
+  TensorServiceTest() {
+    set_log_level(LogLevel::error);
+    folder.file("double/7/weights.fake");
+    folder.file("text.fake");
+    backend.prepare = [this](const ModelSpec& spec, FakeServable& servable) -> Status {
+      if (spec.name != "double") return {};
+      auto made = std::make_unique<FakeTensorModel>();
+      model = made.get();
+      servable.tensors = std::move(made);
+      servable.description = fake_tensor_description(8);
+      return {};
+    };
+    EXPECT_TRUE(store.open());
+    EXPECT_TRUE(store.wait_until_loaded(5s));
+  }
+  TensorRequest request(const std::vector<float>& values, std::int64_t rows) {
+    return {.model = *service.find_model("double"),
+            .inputs = {{.name = "x",
+                        .dtype = DType::f32,
+                        .dims = {rows, 2},
+                        .data = std::as_bytes(std::span(values))}}};
+  }
+
+  TemporaryFolder folder;
+  FakeBackend backend;
+  FakeTensorModel* model = nullptr;
+  Metrics metrics;
+  ModelStore store{{.path = folder.path(), .defaults = {}, .memory = {.total_bytes = 1 << 20}},
+                   {&backend},
+                   metrics};
+  Admission admission{{.max_requests = 2}};
+  WorkerPool workers{"test", 2};
+  TensorService service{store, admission, workers};
+};
+
+TEST_F(TensorServiceTest, FindsModelsThatTakeTensors) {
+  EXPECT_TRUE(service.find_model("double"));
+  EXPECT_TRUE(service.find_model("double", "7"));
+  EXPECT_EQ(service.find_model("double", "8").error().kind, ErrorKind::not_found);
+  EXPECT_EQ(service.find_model("text").error().code, "model_not_supported");
+  EXPECT_EQ(service.find_model("none").error().kind, ErrorKind::not_found);
+}
+
+TEST_F(TensorServiceTest, AnswersOnAWorkerWithThePlaceGivenBack) {
+  const std::vector<float> values = {1, 2, 3, 4};
+  std::promise<int> done;
+  const auto caller = std::this_thread::get_id();
+  ASSERT_TRUE(service.infer(request(values, 2), [&](Result<TensorAnswer> answer) {
+    const bool right =
+        answer && answer->outputs[0].shape == Shape{2, 2} && std::this_thread::get_id() != caller;
+    done.set_value(right ? admission.num_requests() : 99);
+  }));
+  auto future = done.get_future();
+  ASSERT_EQ(future.wait_for(5s), std::future_status::ready);
+  EXPECT_EQ(future.get(), 0);
+}
+
+TEST_F(TensorServiceTest, RefusesBeforeAnythingRuns) {
+  const std::vector<float> values = {1, 2, 3};
+  const auto never = [](Result<TensorAnswer>) { ADD_FAILURE(); };
+  EXPECT_EQ(service.infer(request(values, 2), never).error().param, "x");
+  EXPECT_EQ(admission.num_requests(), 0);
+  model->automatic = false;
+  const std::vector<float> row = {1, 2};
+  std::atomic<int> answers = 0;
+  const auto count = [&](Result<TensorAnswer>) { ++answers; };
+  ASSERT_TRUE(service.infer(request(row, 1), count));
+  ASSERT_TRUE(service.infer(request(row, 1), count));
+  EXPECT_EQ(service.infer(request(row, 1), never).error().code, "overloaded");
+  model->finish_one();
+  model->finish_one();
+  EXPECT_TRUE(admission.wait_until_empty(5s));
+  workers.wait_idle();
+  EXPECT_EQ(answers, 2);
+}
+
+}  // namespace
+}  // namespace millrace::serving
