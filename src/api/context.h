@@ -7,6 +7,7 @@
 #include "base/metrics.h"
 #include "serving/admission.h"
 #include "serving/model_store.h"
+#include "serving/tensor_service.h"
 #include "serving/text_service.h"
 
 namespace millrace::api {
@@ -21,6 +22,7 @@ struct ApiOptions {
 struct ApiContext {
   serving::ModelStore& store;
   serving::TextService& text;
+  serving::TensorService& tensors;
   serving::Admission& admission;
   Metrics& metrics;
   ApiOptions options;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "api/json_writer.h"
+#include "api/kserve/kserve_errors.h"
 
 namespace millrace::api {
 namespace {
@@ -101,7 +102,8 @@ net::HttpResponse error_response(const Error& error) {
   return response;
 }
 
-std::string error_body_of_status(int status, std::string_view message) {
+std::string error_body_of_status(int status, std::string_view path, std::string_view message) {
+  if (path == "/v2" || path.starts_with("/v2/")) return kserve_error_body(message);
   const char* type = status >= 500 ? "server_error" : "invalid_request_error";
   return body_of(type, message, {}, code_of_status(status));
 }

@@ -18,8 +18,9 @@ std::string error_body(const Error& error);
 // The whole response, with Retry-After or WWW-Authenticate where they belong.
 net::HttpResponse error_response(const Error& error);
 
-// For errors that never reach a handler (HttpServerOptions::error_body).
-std::string error_body_of_status(int status, std::string_view message);
+// For errors that never reach a handler (HttpServerOptions::error_body), in the dialect of the
+// path.
+std::string error_body_of_status(int status, std::string_view path, std::string_view message);
 
 // A name from a request, safe to repeat in a message: short, printable.
 std::string safe_name(std::string_view text);

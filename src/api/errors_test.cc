@@ -28,8 +28,9 @@ TEST(Errors, TheBody) {
   EXPECT_EQ(error_body({.kind = ErrorKind::internal, .message = "m"}),
             R"({"error":{"message":"m","type":"server_error","param":null,"code":null}})");
   EXPECT_EQ(
-      error_body_of_status(404, "No such route."),
+      error_body_of_status(404, "/v1/x", "No such route."),
       R"({"error":{"message":"No such route.","type":"invalid_request_error","param":null,"code":"not_found"}})");
+  EXPECT_EQ(error_body_of_status(404, "/v2/x", "No such route."), R"({"error":"No such route."})");
 }
 
 TEST(Errors, Headers) {

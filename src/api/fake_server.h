@@ -100,8 +100,11 @@ struct Answer {
 
 class FakeServer {
  public:
-  explicit FakeServer(ApiOptions options = {}) : options_(std::move(options)) {
+  using Prepare = std::function<Status(const ModelSpec&, serving::FakeServable&)>;
+  explicit FakeServer(ApiOptions options = {}, Prepare prepare = {})
+      : options_(std::move(options)) {
     set_log_level(LogLevel::error);
+    backend.prepare = std::move(prepare);
     folder_.file("m.fake");
     MILLRACE_CHECK(store.open().has_value());
     MILLRACE_CHECK(store.wait_until_loaded(std::chrono::seconds(5)));
@@ -188,7 +191,8 @@ class FakeServer {
   serving::Admission admission{{}};
   WorkerPool workers{"test", 2};
   serving::TextService text{store, admission, workers, metrics, std::chrono::milliseconds(150)};
-  ApiContext context{store, text, admission, metrics, options_};
+  serving::TensorService tensors{store, admission, workers};
+  ApiContext context{store, text, tensors, admission, metrics, options_};
   net::Router router, admin;
 };
 

@@ -4,10 +4,15 @@
 #include <utility>
 
 #include "api/admin/health.h"
+#include "api/kserve/infer.h"
+#include "api/kserve/model_info.h"
+#include "api/kserve/repository.h"
 #include "api/openai/chat.h"
 #include "api/openai/completions.h"
 #include "api/openai/models.h"
 #include "api/openai/tokenize.h"
+#include "api/ui/files.h"
+#include "api/ui/state.h"
 
 namespace millrace::api {
 namespace {
@@ -30,11 +35,43 @@ constexpr Line kPublic[] = {
     {"GET", "/health/ready", get_ready, true},   {"GET", "/version", get_version},
 };
 
+constexpr Line kUi[] = {
+    {"GET", "/", get_ui_file},
+    {"GET", "/assets/{file}", get_ui_file},
+    {"GET", "/ui/state", get_ui_state},
+};
+
+// KServe v2, the Open Inference Protocol.
+constexpr Line kKserve[] = {
+    {"GET", "/v2", get_server_metadata},
+    {"GET", "/v2/health/live", get_live, true},
+    {"GET", "/v2/health/ready", get_ready, true},
+    {"GET", "/v2/models/stats", get_model_stats},
+    {"GET", "/v2/models/{model}", get_model_metadata},
+    {"GET", "/v2/models/{model}/config", get_model_config},
+    {"GET", "/v2/models/{model}/ready", get_model_ready},
+    {"GET", "/v2/models/{model}/stats", get_model_stats},
+    {"GET", "/v2/models/{model}/versions/{version}", get_model_metadata},
+    {"GET", "/v2/models/{model}/versions/{version}/config", get_model_config},
+    {"GET", "/v2/models/{model}/versions/{version}/ready", get_model_ready},
+    {"GET", "/v2/models/{model}/versions/{version}/stats", get_model_stats},
+};
+
+// Their bodies are large, and taken instead of copied.
+constexpr const char* kInfer[] = {"/v2/models/{model}/infer",
+                                  "/v2/models/{model}/versions/{version}/infer"};
+
 constexpr Line kAdmin[] = {
-    {"GET", "/metrics", get_metrics},          {"GET", "/ping", get_live, true},
-    {"GET", "/health", get_ready, true},       {"GET", "/health/live", get_live, true},
-    {"GET", "/health/ready", get_ready, true}, {"GET", "/version", get_version},
+    {"GET", "/metrics", get_metrics},
+    {"GET", "/ping", get_live, true},
+    {"GET", "/health", get_ready, true},
+    {"GET", "/health/live", get_live, true},
+    {"GET", "/health/ready", get_ready, true},
+    {"GET", "/version", get_version},
     {"GET", "/models", get_model_states},
+    {"POST", "/v2/repository/index", post_repository_index},
+    {"POST", "/v2/repository/models/{model}/load", post_repository_load},
+    {"POST", "/v2/repository/models/{model}/unload", post_repository_unload},
 };
 
 void add(net::Router& router, const Line& line, const ApiContext& context) {
@@ -48,10 +85,23 @@ void add(net::Router& router, const Line& line, const ApiContext& context) {
               .on_io_thread = line.on_io_thread});
 }
 
+void add_infer(net::Router& router, const char* pattern, const ApiContext& context) {
+  router.add({.method = "POST",
+              .pattern = pattern,
+              .handler =
+                  [&context](net::HttpRequest http, std::shared_ptr<net::Responder> respond) {
+                    post_infer(context, http, std::move(respond));
+                  },
+              .max_body_bytes = kMaxTensorBodyBytes});
+}
+
 }  // namespace
 
 void add_public_routes(net::Router& router, const ApiContext& context) {
   for (const Line& line : kPublic) add(router, line, context);
+  for (const Line& line : kUi) add(router, line, context);
+  for (const Line& line : kKserve) add(router, line, context);
+  for (const char* pattern : kInfer) add_infer(router, pattern, context);
 }
 
 void add_admin_routes(net::Router& router, const ApiContext& context) {

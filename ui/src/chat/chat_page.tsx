@@ -1,0 +1,163 @@
+import { signal } from '@preact/signals';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { reachable, serverState } from '../api/poll';
+import { chatModels, type ServerState } from '../api/state';
+import { count } from '../design/format';
+import { Icon, Logo } from '../design/icons';
+import { language, t } from '../i18n';
+import { MenuButton } from '../shell/menu';
+import { change, current } from '../store/conversations';
+import { remember } from '../store/preferences';
+import { shownPath, type Conversation, type Message } from '../store/tree';
+import { Composer } from './composer';
+import { MessageView } from './message';
+import { announcement, modelOf, running, send, stop } from './session';
+import { SettingsPanel } from './settings_panel';
+
+export const settingsOpen = signal(false);
+
+function ModelPicker({ conversation, state }: { conversation: Conversation; state: ServerState | null }) {
+  const words = t.value.chat;
+  const models = chatModels(state);
+  const value = modelOf(conversation);
+  const choose = (model: string) => {
+    change(conversation.id, (c) => ({ ...c, model }));
+    remember('model', model);
+  };
+  return (
+    <select class="picker" aria-label={words.model} value={value} onChange={(e) => choose(e.currentTarget.value)}>
+      {models.length === 0 && !value && <option value="">{words.noModel}</option>}
+      {value && !models.some((m) => m.name === value) && <option value={value}>{words.modelGone(value)}</option>}
+      {models.map((m) => <option key={m.name} value={m.name}>{m.name}</option>)}
+    </select>
+  );
+}
+
+function Welcome({ onPick }: { onPick: (text: string) => void }) {
+  const words = t.value.chat;
+  return (
+    <div class="welcome">
+      <Logo />
+      <h2>{words.greeting}</h2>
+      <p>{words.greetingHelp}</p>
+      <div class="suggestions">
+        {words.suggestions.map((text) => (
+          <button type="button" key={text} onClick={() => onPick(text)}>{text}</button>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+/** Follows the end while the reader is there; scrolling up lets go. */
+function useFollow(conversation: string) {
+  const box = useRef<HTMLDivElement>(null);
+  const column = useRef<HTMLDivElement>(null);
+  const following = useRef(true);
+  const last = useRef({ top: 0, height: 0 });
+  const [away, setAway] = useState(false);
+  const toEnd = () => {
+    following.current = true;
+    setAway(false);
+    if (box.current) box.current.scrollTop = box.current.scrollHeight;
+  };
+  const onScroll = () => {
+    const el = box.current;
+    if (!el) return;
+    const near = el.scrollHeight - el.scrollTop - el.clientHeight < 60;
+    const upwards = el.scrollTop < last.current.top - 1 && el.scrollHeight >= last.current.height; // not by shrinking
+    if (near) following.current = true;
+    else if (upwards) following.current = false;
+    last.current = { top: el.scrollTop, height: el.scrollHeight };
+    setAway(!near && !following.current);
+  };
+  useLayoutEffect(toEnd, [conversation]);
+  useEffect(() => {
+    if (!column.current) return;
+    const watch = new ResizeObserver(() => following.current && toEnd());
+    watch.observe(column.current);
+    return () => watch.disconnect();
+  }, [conversation]);
+  return { box, column, away, toEnd, onScroll };
+}
+
+function contextUsed(path: Message[]): number {
+  const last = path.findLast((m) => m.stats)?.stats;
+  return last ? last.promptTokens + last.completionTokens : 0;
+}
+
+function Transcript({ conversation, path, editing, onEdit }: {
+  conversation: Conversation; path: Message[]; editing: string; onEdit: (id: string) => void;
+}) {
+  const busy = Boolean(running.value[conversation.id]);
+  const families = useMemo(() => {
+    const groups = new Map<string, Message[]>();
+    for (const m of Object.values(conversation.messages)) groups.set(m.parent, [...(groups.get(m.parent) ?? []), m]);
+    for (const group of groups.values()) group.sort((a, b) => a.created - b.created || (a.id < b.id ? -1 : 1));
+    return groups;
+  }, [conversation.messages]);
+  return (
+    <>
+      {path.map((m) => {
+        const siblings = families.get(m.parent) ?? [m];
+        return (
+          <MessageView key={m.id} conversation={conversation.id} message={m} versions={siblings.length}
+            version={siblings.findIndex((s) => s.id === m.id) + 1} busy={busy} editing={editing === m.id} onEdit={onEdit}
+            language={language.value} />
+        );
+      })}
+    </>
+  );
+}
+
+export function ChatPage() {
+  const words = t.value;
+  const conversation = current.value;
+  const [editing, setEditing] = useState('');
+  const path = useMemo(() => (conversation ? shownPath(conversation) : []), [conversation]);
+  const { box, column, away, toEnd, onScroll } = useFollow(conversation?.id ?? '');
+  const id = conversation?.id ?? '';
+  useEffect(() => setEditing(''), [id]);
+  if (!conversation) return null;
+  const state = serverState.value;
+  const model = state?.models.find((m) => m.name === modelOf(conversation));
+  const used = contextUsed(path);
+  const editLast = () => setEditing(path.findLast((m) => m.role === 'user')?.id ?? '');
+  const say = (text: string) => (send(id, text), toEnd());
+  return (
+    <div class={`chat${settingsOpen.value ? ' with-panel' : ''}`}>
+      <div class="chat-main">
+        <header class="bar">
+          <MenuButton />
+          <h1 class="bar-title">{conversation.title || words.list.untitled}</h1>
+          {used > 0 && model?.max_model_len && (
+            <span class="figure context">{words.chat.context(count(used), count(model.max_model_len))}</span>
+          )}
+          <ModelPicker conversation={conversation} state={state} />
+          <button type="button" class="icon-button" aria-label={words.chat.settings} title={words.chat.settings}
+            aria-expanded={settingsOpen.value} onClick={() => (settingsOpen.value = !settingsOpen.value)}>
+            <Icon name="sliders" />
+          </button>
+        </header>
+        {reachable.value === false && <p class="banner" role="status">{words.server.downHelp}</p>}
+        <div class="scroller" ref={box} onScroll={onScroll} role="region" aria-label={words.chat.transcript} tabIndex={0}>
+          <div class="column" ref={column}>
+            {path.length === 0 ? <Welcome onPick={say} />
+              : <Transcript conversation={conversation} path={path} editing={editing} onEdit={setEditing} />}
+          </div>
+        </div>
+        <div class="dock">
+          {away && (
+            <button type="button" class="latest" onClick={toEnd}><Icon name="down" />{words.chat.latest}</button>
+          )}
+          <Composer conversation={id} busy={Boolean(running.value[id])} blocked={!modelOf(conversation)} onSend={say}
+            onStop={() => stop(id)} onEditLast={editLast} />
+        </div>
+        <p class="offscreen" role="status" aria-live="polite">{announcement.value}</p>
+      </div>
+      {settingsOpen.value && (
+        <SettingsPanel conversation={conversation} model={model} onClose={() => (settingsOpen.value = false)} />
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,98 @@
+// What a person does in a chat: send, stop, retry, edit. One answer runs a conversation at most; others go on meanwhile.
+import { signal } from '@preact/signals';
+import { ApiError, streamChat } from '../api/chat';
+import { chatModels } from '../api/state';
+import { serverState } from '../api/poll';
+import { t } from '../i18n';
+import { change, peekConversation, save } from '../store/conversations';
+import { newId, pathTo, shownPath, titleFrom, withMessage, type Conversation, type Message } from '../store/tree';
+
+const kFlushMs = 40; // new text is shown that often
+
+/** Conversation id → how to stop its answer. */
+export const running = signal<Record<string, AbortController>>({});
+/** Said to screen readers. */
+export const announcement = signal('');
+
+/** The model that will answer: the chosen one, else the first that is ready. */
+export function modelOf(c: Conversation): string {
+  return c.model || chatModels(serverState.value)[0]?.name || '';
+}
+
+export function send(id: string, text: string) {
+  const c = peekConversation(id);
+  if (!c || running.peek()[id]) return;
+  const path = shownPath(c);
+  say(id, text, path[path.length - 1]?.id ?? '');
+}
+
+/** The edited message becomes a sibling of the old one. */
+export function edit(id: string, message: Message, text: string) {
+  if (!running.peek()[id]) say(id, text, message.parent);
+}
+
+/** Another answer to the same message. */
+export function retry(id: string, answer: Message) {
+  if (!running.peek()[id]) void run(id, answer.parent);
+}
+
+export function stop(id: string) {
+  running.peek()[id]?.abort();
+}
+
+function say(id: string, text: string, parent: string) {
+  const message: Message = { id: newId(), parent, role: 'user', content: text, created: Date.now() };
+  change(id, (c) => withMessage({ ...c, title: c.title || titleFrom(text) }, message));
+  void run(id, message.id);
+}
+
+async function run(id: string, parent: string) {
+  const c = peekConversation(id);
+  if (!c) return;
+  const controller = new AbortController();
+  running.value = { ...running.peek(), [id]: controller };
+  const model = modelOf(c);
+  const answer: Message = { id: newId(), parent, role: 'assistant', content: '', created: Date.now(), model };
+  change(id, (x) => withMessage(x, answer));
+  const writer = new AnswerWriter(id, answer.id);
+  const messages = pathTo(c, parent).filter((m) => m.content !== '').map(({ role, content }) => ({ role: role as string, content }));
+  if (c.system.trim()) messages.unshift({ role: 'system', content: c.system });
+  try {
+    const result = await streamChat({ model, messages, sampling: c.sampling }, controller.signal, (piece) => writer.add(piece));
+    writer.end(result);
+    announcement.value = t.peek().chat.done;
+  } catch (error) {
+    const said = error instanceof ApiError && error.status > 0 ? error.message : '';
+    writer.end({ ending: 'error', error: said || t.peek().chat.unreachable });
+    announcement.value = t.peek().chat.failed;
+  }
+  const { [id]: _, ...others } = running.peek();
+  running.value = others;
+  void save();
+}
+
+/** Gathers pieces and puts them into the message a few times a second. */
+class AnswerWriter {
+  private text = '';
+  private timer = 0;
+
+  constructor(private readonly conversation: string, private readonly message: string) {}
+
+  add(piece: string) {
+    this.text += piece;
+    this.timer ||= window.setTimeout(() => this.flush({}), kFlushMs);
+  }
+
+  end(last: Partial<Message>) {
+    this.flush(last);
+  }
+
+  private flush(more: Partial<Message>) {
+    clearTimeout(this.timer);
+    this.timer = 0;
+    change(this.conversation, (c) => {
+      const before = c.messages[this.message];
+      return before ? withMessage(c, { ...before, ...more, content: this.text }) : c;
+    });
+  }
+}

@@ -1,0 +1,53 @@
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { memo } from '../design/memo';
+import { CopyButton } from '../design/copy_button';
+import { t } from '../i18n';
+import { GrowingMarkdown, type Block } from './blocks';
+import { renderMarkdown } from './render';
+
+const kHighlightLimit = 60_000; // characters; above it the wait is felt
+
+const TextBlock = memo(function TextBlock({ raw, links }: { raw: string; links: string }) {
+  const html = useMemo(() => renderMarkdown(raw, links), [raw, links]);
+  return <div class="block" dangerouslySetInnerHTML={{ __html: html }} />;
+});
+
+const CodeBlock = memo(function CodeBlock({ text, language, settled }: { text: string; language: string; settled: boolean }) {
+  const [html, setHtml] = useState<string | null>(null);
+  const wanted = settled && language !== '' && text.length < kHighlightLimit;
+  useEffect(() => {
+    setHtml(null);
+    if (!wanted) return;
+    let gone = false;
+    void import('./highlight').then(({ highlight }) => !gone && setHtml(highlight(text, language.toLowerCase())), () => {});
+    return () => void (gone = true);
+  }, [wanted, text, language]);
+  return (
+    <div class="block code">
+      <div class="code-head">
+        <span>{language || '\u00a0'}</span>
+        <CopyButton text={() => text} label={t.value.chat.copyCode} />
+      </div>
+      <pre tabIndex={0}>
+        {html === null ? <code key="plain">{text}</code> : <code key="coloured" dangerouslySetInnerHTML={{ __html: html }} />}
+      </pre>
+    </div>
+  );
+});
+
+/** Shows Markdown; while it grows only its last block is rendered again. */
+export function Markdown({ text, growing }: { text: string; growing: boolean }) {
+  const state = useRef<GrowingMarkdown | null>(null);
+  state.current ??= new GrowingMarkdown();
+  const blocks = useMemo(() => state.current!.update(text, !growing), [text, growing]);
+  const definitions = state.current.links();
+  const show = (block: Block, i: number) => {
+    if (block.code) {
+      return <CodeBlock key={i} {...block.code} settled={!growing || i < blocks.length - 1} />;
+    }
+    if (block.plain) return <div key={i} class="block plain">{block.raw}</div>;
+    const links = definitions && block.raw.includes('[') ? definitions : '';
+    return <TextBlock key={i} raw={block.raw} links={links} />;
+  };
+  return <div class="markdown">{blocks.map(show)}</div>;
+}
