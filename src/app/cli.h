@@ -3,7 +3,9 @@
 
 #include <string>
 #include <variant>
+#include <vector>
 
+#include "app/command_tree.h"
 #include "app/config.h"
 
 namespace millrace::app {
@@ -21,16 +23,45 @@ struct RunCommand {
   std::int64_t seed = -1;
   bool stats = false;
 };
+struct ModelsCommand {
+  std::string dir = "models";
+  bool json = false;
+};
+struct DoctorCommand {
+  bool json = false;
+  bool quick = false;  // nothing is measured
+};
+struct PullCommand {
+  std::string source;
+  std::string to = "models";
+  std::string name, token, sha256;
+  std::int64_t connections = 8;
+  std::int64_t stall_timeout = 30;  // seconds
+  std::int64_t tries = 5;
+  bool json = false;
+};
+struct CompletionCommand {
+  std::string shell;  // bash, zsh, fish
+};
+struct ManCommand {};
 struct VersionCommand {};
+struct BenchCommand {
+  std::vector<std::string> args;  // app/bench_options.h reads them
+};
 // Nothing to run: print `text` and end with this code (help, usage errors).
 struct ExitCommand {
   int code = 0;
   std::string text;
 };
 
-using Command = std::variant<ServeCommand, RunCommand, VersionCommand, ExitCommand>;
+using Command =
+    std::variant<ServeCommand, RunCommand, ModelsCommand, DoctorCommand, PullCommand, BenchCommand,
+                 CompletionCommand, ManCommand, VersionCommand, ExitCommand>;
 
 Command parse_command_line(int argc, const char* const* argv);
+
+// The same declarations as data: what completion and the manual page are made of.
+CommandTree describe_commands();
 
 inline constexpr int kExitUsage = 64;   // EX_USAGE: wrong words on the command line
 inline constexpr int kExitConfig = 78;  // EX_CONFIG: a wrong setting, in whichever place

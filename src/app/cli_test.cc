@@ -72,11 +72,46 @@ TEST_F(CliTest, ErrorsSayWhatAndWhere) {
 }
 
 TEST_F(CliTest, HelpFitsAScreen) {
-  for (const char* name : {"serve", "run", "version"}) {
-    auto help = std::get<ExitCommand>(parse({name, "--help"}));
+  for (const CommandTree& command : describe_commands().commands) {
+    if (command.name == "bench") continue;  // reads its own arguments: bench_options_test
+    auto help = std::get<ExitCommand>(parse({command.name.c_str(), "--help"}));
     EXPECT_EQ(help.code, 0);
-    EXPECT_LE(std::ranges::count(help.text, '\n'), 50) << help.text;
+    EXPECT_LE(std::ranges::count(help.text, '\n'), 40) << help.text;
   }
+  EXPECT_LE(std::ranges::count(std::get<ExitCommand>(parse({"--help"})).text, '\n'), 40);
+}
+
+TEST_F(CliTest, HelpAllShowsTheRareOptionsToo) {
+  const std::string help = std::get<ExitCommand>(parse({"serve", "--help"})).text;
+  const std::string all = std::get<ExitCommand>(parse({"serve", "--help-all"})).text;
+  EXPECT_EQ(help.find("--kv-cache-dtype"), std::string::npos);
+  EXPECT_NE(all.find("--kv-cache-dtype"), std::string::npos);
+  EXPECT_NE(help.find("--help-all"), std::string::npos);
+  ServeConfig config;
+  Settings settings;
+  declare_settings(settings, config);
+  for (const Setting& setting : settings.all())
+    EXPECT_NE(all.find(setting.name), std::string::npos) << setting.name;
+}
+
+TEST_F(CliTest, APromptMayLookLikeAFlag) {
+  const auto run = std::get<RunCommand>(parse({"run", "m", "--", "--help-all"}));
+  EXPECT_EQ(run.prompt, "--help-all");
+}
+
+TEST_F(CliTest, PullModelsAndDoctor) {
+  const auto pull = std::get<PullCommand>(
+      parse({"pull", "hf:a/b:*.gguf@v1", "--to", "m", "--connections", "2", "--json"}));
+  EXPECT_EQ(pull.source, "hf:a/b:*.gguf@v1");
+  EXPECT_EQ(pull.to, "m");
+  EXPECT_EQ(pull.connections, 2);
+  EXPECT_TRUE(pull.json);
+  EXPECT_EQ(std::get<ExitCommand>(parse({"pull"})).code, kExitUsage);
+  EXPECT_EQ(std::get<ExitCommand>(parse({"pull", "hf:a/b", "--connections", "0"})).code,
+            kExitUsage);
+  EXPECT_EQ(std::get<ModelsCommand>(parse({"models", "x"})).dir, "x");
+  EXPECT_TRUE(std::get<DoctorCommand>(parse({"doctor", "--quick"})).quick);
+  EXPECT_EQ(std::get<ExitCommand>(parse({"completion", "tcsh"})).code, kExitUsage);
 }
 
 TEST_F(CliTest, RunTakesAModelAndAPrompt) {

@@ -30,4 +30,8 @@ class ProgressBar {
 // "████████░░░░  64 %", `width` cells.
 std::string bar_text(double done, int width);
 
+// "name bar stage" in at most `columns` columns: the stage loses its last parts, then the name its
+// end. A line that wraps could not be drawn over.
+std::string bar_line(const std::string& name, const std::string& stage, double done, int columns);
+
 }  // namespace millrace::app

@@ -17,6 +17,7 @@
 #include "net/http_server.h"
 #include "net/router.h"
 #include "serving/admission.h"
+#include "serving/tensor_service.h"
 #include "serving/text_service.h"
 
 namespace millrace::app {
@@ -42,8 +43,8 @@ net::HttpServerOptions listener(const ServeConfig& config, const char* name, std
   options.host = config.host;
   options.port = static_cast<std::uint16_t>(port);
   options.num_io_threads = static_cast<std::size_t>(config.io_threads);
-  options.error_body = [](int status, std::string_view, std::string_view message) {
-    return api::error_body_of_status(status, message);
+  options.error_body = [](int status, std::string_view path, std::string_view message) {
+    return api::error_body_of_status(status, path, message);
   };
   return options;
 }
@@ -63,8 +64,10 @@ struct Server::Parts {
               pointers(backends), metrics),
         admission({.max_requests = static_cast<int>(c.max_concurrent_requests)}),
         text(store, admission, workers, metrics),
+        tensors(store, admission, workers),
         context{.store = store,
                 .text = text,
+                .tensors = tensors,
                 .admission = admission,
                 .metrics = metrics,
                 .options = {.version = kVersion}} {
@@ -83,6 +86,7 @@ struct Server::Parts {
   serving::ModelStore store;
   serving::Admission admission;
   serving::TextService text;
+  serving::TensorService tensors;
   api::ApiContext context;
   net::Router public_routes, admin_routes;
   std::unique_ptr<net::HttpServer> public_server, admin_server;

@@ -1,0 +1,68 @@
+// The command line of `millrace bench …`: names CLI11.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "loadgen/load_run.h"
+#include "loadgen/run_result.h"
+#include "loadgen/target.h"
+#include "loadgen/workload.h"
+
+namespace millrace::app {
+
+// A load on a server, and where the figures go.
+struct BenchLoad {
+  loadgen::Target target;
+  loadgen::WorkloadOptions workload;
+  loadgen::LoadShape shape;
+  loadgen::Slo slo;
+  std::string label;  // empty: the model's name
+  std::string json_file, html_file;
+  std::int64_t warmup = -1;  // -1: chosen by the users
+};
+struct BenchServe {
+  BenchLoad load;
+};
+struct BenchSweep {
+  BenchLoad load;
+  std::vector<double> users, rates;  // one of them is given
+  double attainment = 0.99;
+};
+struct BenchReport {
+  std::vector<std::string> files;
+  std::string html_file;
+};
+struct BenchThroughput {
+  std::string model;
+  std::vector<int> prompts{512}, generates{128}, batches{1};
+  int threads = 0;
+  int repeat = 5;
+  std::string cpu_isa = "auto", precision = "default", kv_cache_dtype = "auto";
+  std::string json_file;
+  bool markdown = false;
+};
+struct BenchKernels {
+  std::vector<std::string> shapes, kinds;
+  std::vector<int> rows{1, 8, 32, 512};
+  std::string cpu_isa = "auto", precision = "default";
+  int threads = 0;
+  double seconds = 0.2;  // of each measurement
+  std::string json_file;
+};
+// Nothing to run: print `text` and end with this code.
+struct BenchExit {
+  int code = 0;
+  std::string text;
+};
+
+using BenchCommandLine =
+    std::variant<BenchServe, BenchSweep, BenchReport, BenchThroughput, BenchKernels, BenchExit>;
+
+// `args`: what stands behind `millrace bench`.
+BenchCommandLine parse_bench_command_line(const std::vector<std::string>& args);
+
+}  // namespace millrace::app

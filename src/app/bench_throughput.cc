@@ -1,0 +1,279 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <filesystem>
+#include <iterator>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <utility>
+
+#include "app/backends.h"
+#include "app/bench_command.h"
+#include "app/progress_bar.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/version.h"
+#include "servable/servable.h"
+
+namespace millrace::app {
+namespace {
+
+// The model behind the same contract and engine that the server uses, so that scheduling and
+// sampling are in the figures, as users get them; HTTP, templates and text are not.
+class Offline {
+ public:
+  Result<const ModelDescription*> load(const BenchThroughput& command, int batch, int context) {
+    ModelSpec spec;
+    spec.path = std::filesystem::exists(command.model)
+                    ? std::filesystem::path(command.model)
+                    : std::filesystem::path("models") / command.model;
+    spec.name = spec.path.stem().string();
+    spec.cpu_isa = command.cpu_isa;
+    spec.precision = command.precision;
+    spec.kv_cache_dtype = command.kv_cache_dtype;
+    spec.max_model_len = context;
+    spec.max_num_seqs = batch;
+    spec.max_num_queued = 2 * batch;
+    spec.num_threads = command.threads;
+    spec.enable_prefix_caching = false;  // every run computes all of it
+    spec.kv_cache_bytes = std::int64_t{4} << 30;
+    for (const auto& backend : backends_) {
+      if (!backend->recognises(spec)) continue;
+      ProgressBar bar(stderr, ::isatty(STDERR_FILENO) != 0);
+      LoadContext load_context{
+          metrics_, [&](double done, const std::string& what) { bar.show(spec.name, what, done); }};
+      auto loaded = backend->load(spec, load_context);
+      if (!loaded) return pass(loaded);
+      model_ = std::move(*loaded);
+      if (!model_->generator()) return invalid(spec.name + " does not generate text");
+      return &model_->describe();
+    }
+    return invalid(spec.path.string() + " is not a model that can be run here", "MODEL");
+  }
+
+  struct Times {
+    double prefill_seconds = 0;  // to the last first token
+    double decode_seconds = 0;   // from there to the first end, while all sequences decode
+    std::int64_t decoded = 0;    // tokens in that window
+    double seconds = 0;
+  };
+  // `batch` sequences submitted at once; each makes `generate` tokens.
+  Result<Times> run(int batch, int prompt, int generate);
+
+ private:
+  std::vector<std::unique_ptr<Backend>> backends_ = make_backends();
+  Metrics metrics_;
+  std::unique_ptr<Servable> model_;
+  std::mt19937 random_{1};
+};
+
+// When each token of one sequence came. Filled on the engine's thread, read once all have ended.
+struct Arrival {
+  std::shared_ptr<TokenChannel> channel;
+  std::vector<TimePoint> tokens;
+};
+
+class Collector {
+ public:
+  explicit Collector(int batch) : arrivals_(static_cast<std::size_t>(batch)), left_(batch) {}
+
+  std::vector<Arrival>& arrivals() { return arrivals_; }
+  // Listens until the channel ends; called again by the channel itself.
+  void listen(Arrival& arrival) {
+    arrival.channel->arm([this, &arrival] { take(arrival); });
+  }
+  Status wait() {
+    std::unique_lock lock(mutex_);
+    ended_.wait(lock, [&] { return left_ == 0; });
+    return status_;
+  }
+
+ private:
+  void take(Arrival& arrival) {
+    while (auto event = arrival.channel->try_pop()) {
+      if (event->token >= 0) arrival.tokens.push_back(Clock::now());
+      if (event->finish == FinishReason::none) continue;
+      std::lock_guard lock(mutex_);
+      if (event->finish == FinishReason::error) status_ = std::unexpected(event->error);
+      if (--left_ == 0) ended_.notify_one();
+      return;
+    }
+    if (arrival.channel->closed() && arrival.channel->size() == 0) {
+      std::lock_guard lock(mutex_);
+      status_ = fail(ErrorKind::internal, "the engine closed a channel without an end");
+      if (--left_ == 0) ended_.notify_one();
+      return;
+    }
+    listen(arrival);
+  }
+
+  std::vector<Arrival> arrivals_;
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  int left_;
+  Status status_;
+};
+
+Result<Offline::Times> Offline::run(int batch, int prompt, int generate) {
+  Collector collector(batch);
+  const int vocabulary = std::max(model_->describe().vocab_size, 2);
+  std::uniform_int_distribution<TokenId> ids(0, vocabulary - 1);
+  std::vector<GenerateRequest> requests(static_cast<std::size_t>(batch));
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    requests[i].id = fmt::format("bench-{}", i);
+    for (int t = 0; t < prompt; ++t) requests[i].prompt.push_back(ids(random_));
+    requests[i].sampling.max_tokens = generate;
+    requests[i].sampling.temperature = 0;
+    requests[i].sampling.ignore_eos = true;
+    Arrival& arrival = collector.arrivals()[i];
+    arrival.channel = std::make_shared<TokenChannel>(static_cast<std::size_t>(generate) + 2);
+    arrival.tokens.reserve(static_cast<std::size_t>(generate));
+    collector.listen(arrival);
+  }
+  const TimePoint start = Clock::now();
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    requests[i].arrival = start;
+    if (Status sent =
+            model_->generator()->submit(std::move(requests[i]), collector.arrivals()[i].channel);
+        !sent)
+      return pass(sent);
+  }
+  if (Status done = collector.wait(); !done) return pass(done);
+  TimePoint all_began = start, first_end = kNever, end = start;
+  for (const Arrival& arrival : collector.arrivals()) {
+    if (arrival.tokens.empty()) return fail(ErrorKind::internal, "a sequence made no token");
+    all_began = std::max(all_began, arrival.tokens.front());
+    first_end = std::min(first_end, arrival.tokens.back());
+    end = std::max(end, arrival.tokens.back());
+  }
+  Times times{.prefill_seconds = seconds_between(start, all_began),
+              .decode_seconds = seconds_between(all_began, first_end),
+              .decoded = 0,
+              .seconds = seconds_between(start, end)};
+  for (const Arrival& arrival : collector.arrivals()) {
+    times.decoded += std::ranges::count_if(
+        arrival.tokens, [&](TimePoint at) { return at > all_began && at <= first_end; });
+  }
+  return times;
+}
+
+struct Row {
+  int batch, prompt, generate;
+  double prefill, decode, total, seconds;  // tokens/s, medians; seconds a run
+};
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  const std::size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+Result<Row> measure(Offline& model, int batch, int prompt, int generate, int repeat) {
+  std::vector<double> prefill, decode, total, seconds;
+  for (int i = 0; i <= repeat; ++i) {  // the first is warm-up
+    // Prefill by itself: one token each, so that no sequence decodes while another prefills.
+    const auto one = model.run(batch, prompt, 1);
+    if (!one) return std::unexpected(one.error());
+    const auto all = model.run(batch, prompt, generate);
+    if (!all) return std::unexpected(all.error());
+    if (i == 0) continue;
+    prefill.push_back(batch * prompt / one->seconds);
+    // Where some sequences end before others have begun, no time is left in which all decode: then
+    // what the tokens behind the first cost on top of the prefill.
+    const double later_tokens = 1.0 * batch * (generate - 1);
+    const double extra_seconds = all->seconds - one->seconds;
+    if (2.0 * static_cast<double>(all->decoded) >= later_tokens && all->decode_seconds > 0) {
+      decode.push_back(static_cast<double>(all->decoded) / all->decode_seconds);
+    } else if (extra_seconds > 0) {
+      decode.push_back(later_tokens / extra_seconds);
+    }
+    total.push_back(batch * (prompt + generate) / all->seconds);
+    seconds.push_back(all->seconds);
+  }
+  return Row{
+      batch,         prompt,         generate, median(prefill), decode.empty() ? 0 : median(decode),
+      median(total), median(seconds)};
+}
+
+void print_rows(const std::vector<Row>& rows, bool markdown) {
+  constexpr const char* kNames[] = {"batch",        "prompt",      "generate", "prefill tok/s",
+                                    "decode tok/s", "total tok/s", "seconds"};
+  const char* edge = markdown ? "|" : "";
+  const char* gap = markdown ? " |" : "";
+  fmt::print("{}", edge);
+  for (const char* name : kNames) fmt::print("{:>14}{}", name, gap);
+  if (markdown) {
+    fmt::print("\n|");
+    for (std::size_t i = 0; i < std::size(kNames); ++i) fmt::print("--------------:|");
+  }
+  fmt::print("\n");
+  for (const Row& row : rows) {
+    fmt::print("{}{:>14}{}{:>14}{}{:>14}{}{:>14.1f}{}{:>14.2f}{}{:>14.1f}{}{:>14.3f}{}\n", edge,
+               row.batch, gap, row.prompt, gap, row.generate, gap, row.prefill, gap, row.decode,
+               gap, row.total, gap, row.seconds, gap);
+  }
+}
+
+json::object rows_json(const BenchThroughput& command, const ModelDescription& model,
+                       const std::vector<Row>& rows) {
+  json::object out;
+  out["millrace_bench"] = 1;
+  out["kind"] = "throughput";
+  out["version"] = kVersion;
+  out["model"] = model.name;
+  out["family"] = model.family;
+  out["weights"] = model.weights;
+  out["weight_bytes"] = model.weight_bytes;
+  out["parameters"] = model.num_parameters;
+  out["kernels"] = model.kernels;
+  out["precision"] = command.precision;
+  out["threads"] = command.threads;
+  out["repeat"] = command.repeat;
+  json::array list;
+  for (const Row& row : rows) {
+    list.push_back(json::object{{"batch", row.batch},
+                                {"prompt", row.prompt},
+                                {"generate", row.generate},
+                                {"prefill_tokens_per_second", row.prefill},
+                                {"decode_tokens_per_second", row.decode},
+                                {"total_tokens_per_second", row.total},
+                                {"seconds", row.seconds}});
+  }
+  out["rows"] = std::move(list);
+  return out;
+}
+
+}  // namespace
+
+int bench_throughput(const BenchThroughput& command) {
+  set_log_level(LogLevel::warn);
+  Offline model;
+  const int context = std::ranges::max(command.prompts) + std::ranges::max(command.generates);
+  const auto description = model.load(command, std::ranges::max(command.batches), context);
+  if (!description) return bench_failed(description.error());
+  const ModelDescription& about = **description;
+  if (!command.markdown)
+    fmt::print("{}: {}, {} weights, {:.1f} million parameters, {} kernels, median of {}\n",
+               about.name, about.family, about.weights,
+               static_cast<double>(about.num_parameters) / 1e6, about.kernels, command.repeat);
+  std::vector<Row> rows;
+  for (const int batch : command.batches) {
+    for (const int prompt : command.prompts) {
+      for (const int generate : command.generates) {
+        auto row = measure(model, batch, prompt, generate, command.repeat);
+        if (!row) return bench_failed(row.error());
+        rows.push_back(*row);
+      }
+    }
+  }
+  print_rows(rows, command.markdown);
+  const Status done =
+      write_whole_file(command.json_file, dump_json(rows_json(command, about, rows)) + "\n");
+  return done ? 0 : bench_failed(done.error());
+}
+
+}  // namespace millrace::app
