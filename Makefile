@@ -11,6 +11,7 @@ serve: build  ## install what is missing, build, fetch the default model, serve 
 
 setup:
 	@scripts/setup build
+	@scripts/fetch-openvino
 
 build: setup  ## build/release/millrace
 	@cmake --preset release -DMILLRACE_TESTS=OFF >build.log 2>&1 || { cat build.log; rm -f build.log; exit 1; }; rm -f build.log

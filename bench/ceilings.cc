@@ -2,6 +2,7 @@
 // int8 and bf16. Prints one JSON line. Run it in the same minute as a benchmark: shared machines
 // differ from hour to hour. build: g++ -O3 -march=native -pthread ceilings.cc -o ceilings
 #include <immintrin.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -119,7 +120,9 @@ double amx_tera(int threads, bool int8) {
 }  // namespace
 
 int main() {
-  const int all = static_cast<int>(std::thread::hardware_concurrency());
+  cpu_set_t allowed;  // as taskset may have narrowed it
+  sched_getaffinity(0, sizeof allowed, &allowed);
+  const int all = CPU_COUNT(&allowed);
   std::printf("{\"threads\": [1, %d], \"read_gb_s\": [%.1f, %.1f]", all, read_gb_per_s(1),
               read_gb_per_s(all));
 #ifdef __AVX512F__

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes a GGUF with random weights in a real model's shape, for measuring speed where the real weights cannot be had.
 
-usage: make_model.py TOKENIZER.gguf OUT.gguf SHAPE KIND      SHAPE: qwen2.5-0.5b | llama3.2-1b   KIND: f16 | bf16 | q8_0 | q4_0
+usage: make_model.py TOKENIZER.gguf OUT.gguf SHAPE KIND
+       SHAPE: smollm2-135m | qwen2.5-0.5b | llama3.2-1b   KIND: f16 | bf16 | q8_0 | q4_0 | q4_1
 The tokenizer is taken from a real GGUF file and padded to the shape's vocabulary.
 """
 import argparse
@@ -10,13 +11,16 @@ import gguf
 import numpy as np
 
 SHAPES = {
+    "smollm2-135m": {"arch": "llama", "layers": 30, "width": 576, "ff": 1536, "heads": 9, "kv_heads": 3, "head_dim": 64,
+                     "vocab": 49152, "theta": 1e5, "eps": 1e-5, "context": 8192, "qkv_bias": False},
     "qwen2.5-0.5b": {"arch": "qwen2", "layers": 24, "width": 896, "ff": 4864, "heads": 14, "kv_heads": 2, "head_dim": 64,
                      "vocab": 151936, "theta": 1e6, "eps": 1e-6, "context": 32768, "qkv_bias": True},
     "llama3.2-1b": {"arch": "llama", "layers": 16, "width": 2048, "ff": 8192, "heads": 32, "kv_heads": 8, "head_dim": 64,
                     "vocab": 128256, "theta": 5e5, "eps": 1e-5, "context": 131072, "qkv_bias": False},
 }
 KINDS = {"f16": gguf.GGMLQuantizationType.F16, "bf16": gguf.GGMLQuantizationType.BF16,
-         "q8_0": gguf.GGMLQuantizationType.Q8_0, "q4_0": gguf.GGMLQuantizationType.Q4_0}
+         "q8_0": gguf.GGMLQuantizationType.Q8_0, "q4_0": gguf.GGMLQuantizationType.Q4_0,
+         "q4_1": gguf.GGMLQuantizationType.Q4_1}
 
 
 class ModelWriter:

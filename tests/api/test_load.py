@@ -30,6 +30,19 @@ def test_64_streams_of_the_real_model(real):
     real.server.await_idle(real.model, seconds=10)
 
 
+def test_alone_and_in_a_batch_of_16_the_tokens_are_the_same(real):
+    def tokens(prompt):
+        answer = real.complete(prompt, max_tokens=24, extra_body={"ignore_eos": True, "return_token_ids": True})
+        return answer.choices[0].model_extra["token_ids"]
+
+    prompts = [f"The number {i} is" + " a very interesting number" * (i % 5) for i in range(16)]
+    alone = [tokens(prompt) for prompt in prompts[:4]]
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        together = list(pool.map(tokens, prompts))
+    assert together[:4] == alone
+    assert len(alone[0]) == 24
+
+
 def test_a_client_that_leaves_frees_its_blocks(service):
     stream = service.chat("Tell me a very long story.", stream=True, max_tokens=300, extra_body={"ignore_eos": True})
     for _ in range(3):
