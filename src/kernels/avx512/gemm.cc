@@ -1,5 +1,5 @@
-// Splits a product into runs of panels and gives each to a kernel: byte planes on VNNI for few rows
-// of quantised weights, f32 otherwise.
+// Splits a product into runs of panels and gives each to a kernel: byte planes on VNNI for
+// quantised weights, f32 for plain ones and wherever results must be exact.
 #include "kernels/avx512/gemm.h"
 
 #include "kernels/avx512/epilogue.h"
@@ -9,29 +9,32 @@
 namespace millrace::kernels {
 namespace {
 
-constexpr int kMostRows = 512;  // of x at a time
+constexpr int kMostRows = 512;  // of x at a time, in f32
 constexpr size_t kDecodedBytes = 256 * 64;
 
 bool use_vnni(const ExecView& exec, const GemmArgs& args) {
-  if (exec.precision == Precision::exact || args.m > avx512::kVnniRows) return false;
+  if (exec.precision == Precision::exact) return false;
   for (int p = 0; p < args.num_parts; ++p) {
     if (!avx512::vnni_can(args.parts[p].weight->kind)) return false;
   }
   return true;
 }
 
-size_t thread_bytes(int m) {
-  const int rows = m < kMostRows ? m : kMostRows;
-  return kDecodedBytes + 2 * 64 * static_cast<size_t>(rows);
+int block_rows(bool vnni, const GemmArgs& args) {
+  const int most = vnni ? avx512::vnni_block_rows(args.k) : kMostRows;
+  return args.m < most ? args.m : most;
 }
 
-// A block of at most kMostRows rows.
-void multiply_rows(const ExecView& exec, const GemmArgs& args) {
+size_t thread_bytes(int rows) {
+  return kDecodedBytes + 2 * 64 * static_cast<size_t>(avx512::vnni_padded_rows(rows));
+}
+
+// A block of at most block_rows rows.
+void multiply_rows(const ExecView& exec, const GemmArgs& args, bool vnni) {
   auto* shared = static_cast<uint8_t*>(exec.scratch);
-  const bool vnni = use_vnni(exec, args);
   avx512::VnniInput planes = {};
   if (vnni) {
-    planes = avx512::vnni_quantize(args, shared);
+    planes = avx512::vnni_quantize(exec, args, shared);
     shared += avx512::vnni_scratch(args.m, args.k);
   }
   const size_t stride = thread_bytes(args.m);
@@ -41,11 +44,11 @@ void multiply_rows(const ExecView& exec, const GemmArgs& args) {
     uint8_t* own = shared + static_cast<size_t>(thread) * stride;
     auto* decoded = reinterpret_cast<float*>(own);
     auto* sums = reinterpret_cast<float*>(own + kDecodedBytes);
-    float* up = sums + static_cast<size_t>(args.m) * 16;
+    float* up = sums + static_cast<size_t>(avx512::vnni_padded_rows(args.m)) * 16;
     const auto multiply = [&](int part, int panel, float* to) {
       const PackedWeight& weight = *args.parts[part].weight;
       if (vnni) {
-        avx512::multiply_panel_vnni(planes, args.m, weight, panel, to);
+        avx512::multiply_panel_vnni(planes, weight, panel, to);
       } else {
         avx512::multiply_panel_f32(args, weight, panel, decoded, to);
       }
@@ -64,19 +67,23 @@ void multiply_rows(const ExecView& exec, const GemmArgs& args) {
 namespace avx512 {
 
 size_t gemm_scratch(const ExecView& exec, const GemmArgs& args) {
-  const size_t planes = args.m <= kVnniRows ? vnni_scratch(args.m, args.k) : 0;
-  return planes + thread_bytes(args.m) * static_cast<size_t>(exec.num_threads);
+  const bool vnni = use_vnni(exec, args);
+  const int rows = block_rows(vnni, args);
+  const size_t planes = vnni ? vnni_scratch(rows, args.k) : 0;
+  return planes + thread_bytes(rows) * static_cast<size_t>(exec.num_threads);
 }
 
 void gemm(const ExecView& exec, const GemmArgs& args) {
-  for (int first = 0; first < args.m; first += kMostRows) {
+  const bool vnni = use_vnni(exec, args);
+  const int block = block_rows(vnni, args);
+  for (int first = 0; first < args.m; first += block) {
     GemmArgs rows = args;
     rows.x += first * args.x_stride;
-    rows.m = args.m - first < kMostRows ? args.m - first : kMostRows;
+    rows.m = args.m - first < block ? args.m - first : block;
     for (int p = 0; p < args.num_parts; ++p) {
       if (rows.parts[p].out != nullptr) rows.parts[p].out += first * args.parts[p].out_stride;
     }
-    multiply_rows(exec, rows);
+    multiply_rows(exec, rows, vnni);
   }
 }
 

@@ -10,20 +10,29 @@ namespace millrace::kernels::avx512 {
 void multiply_panel_f32(const GemmArgs& args, const PackedWeight& weight, int panel, float* tiles,
                         float* sums);
 
-// 16-bit activations in two byte planes (quantize.h), at most kVnniRows rows.
-constexpr int kVnniRows = 4;
+// 16-bit activations in two byte planes (quantize.h), for any number of rows. A row's result is the
+// same bits in any batch. Rows go in groups of vnni_group(rows left): 8, 4, 2 or 1; those that a
+// group has too many are zero.
 struct VnniInput {
-  const std::int8_t* high[kVnniRows];  // [padded_k]
-  const std::int8_t* low[kVnniRows];
-  const float* sums16[kVnniRows];  // [padded_k / 16]
-  const float* sums32[kVnniRows];  // [padded_k / 32]
-  float scale[kVnniRows];
+  int rows;
+  int k;                      // padded_k
+  const std::int8_t* planes;  // a group: [k/4][group][2][4]: four k of the high plane, then the low
+  const float* sums;          // a row: [k/16] of 16-groups, [k/32] of 32-groups
+  const float* scales;        // a row's
 };
+constexpr int vnni_group(int rows_left) {
+  return rows_left > 4 ? 8 : rows_left > 2 ? 4 : rows_left;
+}
+constexpr int vnni_padded_rows(int rows) {
+  return rows / 8 * 8 + vnni_group(rows % 8);
+}
+// Rows of x to take at a time, so that their planes stay in the second cache.
+int vnni_block_rows(int k);
 std::size_t vnni_scratch(int m, int k);
-// Fills the scratch from args.x.
-VnniInput vnni_quantize(const GemmArgs& args, void* scratch);
+// Fills the scratch from args.x, on all threads.
+VnniInput vnni_quantize(const ExecView& exec, const GemmArgs& args, void* scratch);
 bool vnni_can(DType kind);
-void multiply_panel_vnni(const VnniInput& x, int m, const PackedWeight& weight, int panel,
-                         float* sums);
+// sums: [vnni_padded_rows][16].
+void multiply_panel_vnni(const VnniInput& x, const PackedWeight& weight, int panel, float* sums);
 
 }  // namespace millrace::kernels::avx512

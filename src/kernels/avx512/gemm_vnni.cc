@@ -1,7 +1,9 @@
-// Few rows of x against quantised weights: codes are the unsigned operand of vpdpbusd, byte planes
-// of x the signed one, broadcast four k at a time; each group of k is then scaled once.
+// Rows of x against quantised weights: codes are the unsigned operand of vpdpbusd, byte planes of x
+// the signed one, broadcast four k at a time; each group of k is then scaled once. That is twice
+// the multiply-adds a cycle of f32, on weights that no one has to widen.
 #include "kernels/avx512/decode.h"
 #include "kernels/avx512/gemm.h"
+#include "kernels/avx512/parallel.h"
 #include "kernels/avx512/quantize.h"
 
 namespace millrace::kernels {
@@ -13,47 +15,143 @@ inline __m512i broadcast4(const int8_t* from) {
   return _mm512_set1_epi32(four);
 }
 
+// One group's rows.
+struct Rows {
+  const int8_t* planes;
+  const float* sums;  // of the kind's groups, of the first row
+  size_t sums_stride;
+  const float* scales;
+};
+
+template <DType kind>
+inline ScaleMin scale_and_offset(const uint8_t* scales, size_t group) {
+  ScaleMin s = scale_min<kind>(scales, group);
+  if constexpr (!kHasMin<kind>) {
+    s.m = _mm512_mul_ps(s.d, _mm512_set1_ps(-static_cast<float>(Traits<kind>::zero)));
+  }
+  return s;
+}
+
+template <int rows>
+inline void add_offsets(const Rows& x, size_t group, __m512 m, __m512* offset) {
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; ++r) {
+    const float sum = x.sums[static_cast<size_t>(r) * x.sums_stride + group];
+    offset[r] = _mm512_fmadd_ps(m, _mm512_set1_ps(sum), offset[r]);
+  }
+}
+
+// Eight rows have no registers left for their offsets: those take a pass of their own, in the same
+// order of additions.
 template <DType kind, int rows>
-void multiply(const avx512::VnniInput& x, const PackedWeight& weight, int panel, float* sums) {
+void multiply(const Rows& x, const PackedWeight& weight, int panel, bool first, float* sums) {
   constexpr Values values = Traits<kind>::values;
   constexpr int group = kGroup<kind>, groups = kTileK / group;
+  constexpr bool apart = rows > 4;
   const uint8_t* tile = panel_at<kind>(weight, panel);
   const uint8_t* scales = tile + values_bytes<kind>(weight.k);
   const int num_tiles = static_cast<int>(padded_k(weight.k)) / kTileK;
-  Lookahead ahead(tile, panel_bytes<kind>(weight.k));
+  Lookahead ahead(tile, first ? panel_bytes<kind>(weight.k) : 0);
   __m512 acc[rows], offset[rows];
-  for (int m = 0; m < rows; ++m) acc[m] = offset[m] = _mm512_setzero_ps();
+  for (int r = 0; r < rows; ++r) acc[r] = offset[r] = _mm512_setzero_ps();
+  const int8_t* four = x.planes;
   for (int t = 0; t < num_tiles; ++t, tile += kTileBytes<values>) {
     ahead.upto(t + 1, num_tiles);
 #pragma GCC unroll 4
     for (int g = 0; g < groups; ++g) {
       __m512i high[rows], low[rows];
-      for (int m = 0; m < rows; ++m) high[m] = low[m] = _mm512_setzero_si512();
+      for (int r = 0; r < rows; ++r) high[r] = low[r] = _mm512_setzero_si512();
 #pragma GCC unroll 8
-      for (int i = 0; i < group / 4; ++i) {
+      for (int i = 0; i < group / 4; ++i, four += 8 * rows) {
         const __m512i codes = code_row<values>(tile, g * (group / 4) + i);
-        const int k = t * kTileK + g * group + 4 * i;
-        for (int m = 0; m < rows; ++m) {
-          high[m] = _mm512_dpbusd_epi32(high[m], codes, broadcast4(x.high[m] + k));
-          low[m] = _mm512_dpbusd_epi32(low[m], codes, broadcast4(x.low[m] + k));
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; ++r) {
+          high[r] = _mm512_dpbusd_epi32(high[r], codes, broadcast4(four + 8 * r));
+          low[r] = _mm512_dpbusd_epi32(low[r], codes, broadcast4(four + 8 * r + 4));
         }
       }
       const size_t index = static_cast<size_t>(t * groups + g);
-      ScaleMin s = scale_min<kind>(scales, index);
-      if constexpr (!kHasMin<kind>) {
-        s.m = _mm512_mul_ps(s.d, _mm512_set1_ps(-static_cast<float>(Traits<kind>::zero)));
+      const ScaleMin s = scale_and_offset<kind>(scales, index);
+#pragma GCC unroll 8
+      for (int r = 0; r < rows; ++r) {
+        const __m512i dot = _mm512_add_epi32(_mm512_slli_epi32(high[r], 8), low[r]);
+        acc[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), s.d, acc[r]);
       }
-      for (int m = 0; m < rows; ++m) {
-        const __m512i dot = _mm512_add_epi32(_mm512_slli_epi32(high[m], 8), low[m]);
-        const float* group_sums = group == 16 ? x.sums16[m] : x.sums32[m];
-        acc[m] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), s.d, acc[m]);
-        offset[m] = _mm512_fmadd_ps(s.m, _mm512_set1_ps(group_sums[index]), offset[m]);
-      }
+      if constexpr (!apart) add_offsets<rows>(x, index, s.m, offset);
     }
   }
-  for (int m = 0; m < rows; ++m) {
-    const __m512 total = _mm512_add_ps(acc[m], offset[m]);
-    _mm512_storeu_ps(sums + 16 * m, _mm512_mul_ps(total, _mm512_set1_ps(x.scale[m])));
+  if constexpr (apart) {
+    for (size_t i = 0; i < static_cast<size_t>(num_tiles * groups); ++i) {
+      add_offsets<rows>(x, i, scale_and_offset<kind>(scales, i).m, offset);
+    }
+  }
+  for (int r = 0; r < rows; ++r) {
+    const __m512 total = _mm512_add_ps(acc[r], offset[r]);
+    _mm512_storeu_ps(sums + 16 * r, _mm512_mul_ps(total, _mm512_set1_ps(x.scales[r])));
+  }
+}
+
+// Where a scratch of vnni_scratch bytes keeps what.
+struct Scratch {
+  int8_t* planes;
+  float* sums;
+  float* scales;
+};
+inline size_t sums_of_a_row(size_t k) {
+  return k / 16 + k / 32;
+}
+inline Scratch lay_out(void* scratch, int m, int k) {
+  const auto rows = static_cast<size_t>(avx512::vnni_padded_rows(m));
+  Scratch out;
+  out.planes = static_cast<int8_t*>(scratch);
+  out.sums = reinterpret_cast<float*>(out.planes + rows * 2 * padded_k(k));
+  out.scales = out.sums + rows * sums_of_a_row(padded_k(k));
+  return out;
+}
+
+// Row `r` of a group of `group` rows whose planes begin at `planes`.
+float quantize_into(const float* x, int k, int8_t* planes, int group, int r, float* sums) {
+  const size_t padded = padded_k(k);
+  return quantize_row(x, k, sums, sums + padded / 16, [&](int b, __m256i high, __m256i low) {
+    const __m256i even = _mm256_unpacklo_epi32(high, low);  // quads 0 1 4 5, high and low
+    const __m256i odd = _mm256_unpackhi_epi32(high, low);   // quads 2 3 6 7
+    alignas(32) int64_t quads[8];
+    _mm256_store_si256(reinterpret_cast<__m256i*>(quads),
+                       _mm256_permute2x128_si256(even, odd, 0x20));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(quads + 4),
+                       _mm256_permute2x128_si256(even, odd, 0x31));
+    int8_t* to =
+        planes +
+        (static_cast<size_t>(b) * 8 * static_cast<size_t>(group) + static_cast<size_t>(r)) * 8;
+    for (int q = 0; q < 8; ++q, to += 8 * group) __builtin_memcpy(to, quads + q, 8);
+  });
+}
+
+// A row that is not there.
+void put_zeros(int k, int8_t* planes, int group, int r, float* sums) {
+  const size_t padded = padded_k(k);
+  for (size_t quad = 0; quad < padded / 4; ++quad) {
+    int8_t* to = planes + (quad * static_cast<size_t>(group) + static_cast<size_t>(r)) * 8;
+    __builtin_memset(to, 0, 8);
+  }
+  for (size_t i = 0; i < sums_of_a_row(padded); ++i) sums[i] = 0.0f;
+}
+
+// The group of rows that begins at row `first`.
+void quantize_group(const GemmArgs& args, int first, const Scratch& to) {
+  const size_t padded = padded_k(args.k);
+  const int rows = args.m - first < 8 ? args.m - first : 8;
+  const int group = avx512::vnni_group(rows);
+  int8_t* planes = to.planes + static_cast<size_t>(first) * 2 * padded;
+  for (int r = 0; r < group; ++r) {
+    float* sums = to.sums + static_cast<size_t>(first + r) * sums_of_a_row(padded);
+    if (r < rows) {
+      const float* x = args.x + (first + r) * args.x_stride;
+      to.scales[first + r] = quantize_into(x, args.k, planes, group, r, sums);
+    } else {
+      put_zeros(args.k, planes, group, r, sums);
+      to.scales[first + r] = 0.0f;
+    }
   }
 }
 
@@ -61,51 +159,52 @@ void multiply(const avx512::VnniInput& x, const PackedWeight& weight, int panel,
 
 namespace avx512 {
 
-size_t vnni_scratch(int m, int k) {
-  const size_t row = padded_k(k);
-  return static_cast<size_t>(m) * (2 * row + round_up(row / 4 + row / 8, size_t{64}));
+int vnni_block_rows(int k) {
+  constexpr size_t kPlaneBytes = 512 * 1024;
+  const size_t rows = kPlaneBytes / (2 * padded_k(k)) / 8 * 8;
+  return rows < 64 ? 64 : rows > 512 ? 512 : static_cast<int>(rows);
 }
 
-VnniInput vnni_quantize(const GemmArgs& args, void* scratch) {
-  VnniInput out = {};
-  auto* at = static_cast<int8_t*>(scratch);
-  const size_t row = padded_k(args.k);
-  for (int m = 0; m < args.m; ++m) {
-    int8_t* high = at;
-    int8_t* low = at + row;
-    auto* sums16 = reinterpret_cast<float*>(at + 2 * row);
-    float* sums32 = sums16 + row / 16;
-    out.scale[m] = quantize_row(args.x + m * args.x_stride, args.k, sums16, sums32,
-                                [&](int b, __m256i h, __m256i l) {
-                                  _mm256_storeu_si256(reinterpret_cast<__m256i*>(high + 32 * b), h);
-                                  _mm256_storeu_si256(reinterpret_cast<__m256i*>(low + 32 * b), l);
-                                });
-    out.high[m] = high;
-    out.low[m] = low;
-    out.sums16[m] = sums16;
-    out.sums32[m] = sums32;
-    at += vnni_scratch(1, args.k);
-  }
-  return out;
+size_t vnni_scratch(int m, int k) {
+  const auto rows = static_cast<size_t>(vnni_padded_rows(m));
+  const size_t floats = rows * (sums_of_a_row(padded_k(k)) + 1);
+  return round_up(rows * 2 * padded_k(k) + 4 * floats, size_t{64});
+}
+
+VnniInput vnni_quantize(const ExecView& exec, const GemmArgs& args, void* scratch) {
+  const Scratch to = lay_out(scratch, args.m, args.k);
+  const int groups = (args.m + 7) / 8;
+  parallel_for(exec, groups, [&](int group, int) { quantize_group(args, 8 * group, to); });
+  return {args.m, static_cast<int>(padded_k(args.k)), to.planes, to.sums, to.scales};
 }
 
 bool vnni_can(DType kind) {
   return kind != DType::f32 && kind != DType::bf16 && kind != DType::f16;
 }
 
-void multiply_panel_vnni(const VnniInput& x, int m, const PackedWeight& weight, int panel,
-                         float* sums) {
+void multiply_panel_vnni(const VnniInput& x, const PackedWeight& weight, int panel, float* sums) {
   with_kind(weight.kind, [&]<DType kind>() {
     if constexpr (Traits<kind>::values != Values::f32 && Traits<kind>::values != Values::pair) {
-      switch (m) {
-        case 1:
-          return multiply<kind, 1>(x, weight, panel, sums);
-        case 2:
-          return multiply<kind, 2>(x, weight, panel, sums);
-        case 3:
-          return multiply<kind, 3>(x, weight, panel, sums);
-        default:
-          return multiply<kind, 4>(x, weight, panel, sums);
+      const auto k = static_cast<size_t>(x.k);
+      for (int first = 0; first < x.rows; first += 8, sums += 8 * 16) {
+        const auto row = static_cast<size_t>(first);
+        const float* row_sums = x.sums + row * sums_of_a_row(k);
+        const Rows rows = {x.planes + row * 2 * k,
+                           kGroup<kind> == 16 ? row_sums : row_sums + k / 16, sums_of_a_row(k),
+                           x.scales + row};
+        switch (vnni_group(x.rows - first)) {
+          case 1:
+            multiply<kind, 1>(rows, weight, panel, first == 0, sums);
+            break;
+          case 2:
+            multiply<kind, 2>(rows, weight, panel, first == 0, sums);
+            break;
+          case 4:
+            multiply<kind, 4>(rows, weight, panel, first == 0, sums);
+            break;
+          default:
+            multiply<kind, 8>(rows, weight, panel, first == 0, sums);
+        }
       }
     }
   });
