@@ -38,17 +38,17 @@ def sim_models(folder):
 
 
 class Server:
-    """A `millrace serve` of the test's own, on free ports."""
+    """A `millrace serve` of the test's own, on free ports. `where`: cwd and env, as of Popen."""
 
-    def __init__(self, models, *flags):
+    def __init__(self, *words, **where):
         self.folder = tempfile.TemporaryDirectory(prefix="millrace-test-")
         port_file = pathlib.Path(self.folder.name) / "ports.json"
         self.log_path = pathlib.Path(self.folder.name) / "log"
         self.log = open(self.log_path, "wb")
-        command = [str(binary()), "serve", str(models), "--port", "0", "--admin-port", "0",
-                   "--port-file", str(port_file), *flags]
+        command = [str(binary().resolve()), "serve", "--port", "0", "--admin-port", "0", "--port-file", str(port_file),
+                   *map(str, words)]
         self.told_to_stop = False
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT, **where)
         try:
             self._await_ready(port_file)
         except BaseException:
