@@ -1,0 +1,27 @@
+"""What llama.cpp's programs share: where they are and what they call themselves."""
+import subprocess
+
+from cpu.process import require
+
+BUILD = "build it with bench/peers/build_llamacpp"
+
+
+class LlamaCpp:
+    program = ""
+
+    def __init__(self, setup, folder=None):
+        self.setup = setup
+        self.binary = (folder or setup.peers) / "bin" / self.program
+
+    def require(self):
+        hint = BUILD
+        if self.binary.parent.parent != self.setup.peers:
+            hint += f" {self.binary.parent.parent} and the CMake flags that bench/peers/README.md names for it"
+        require(self.binary, hint)
+
+    def version(self):
+        """Of the server beside it: the benchmark programs do not say."""
+        self.require()
+        done = subprocess.run([self.binary.parent / "llama-server", "--version"], capture_output=True, text=True)
+        words = (done.stdout + done.stderr).strip().splitlines()
+        return "llama.cpp " + next((line for line in words if line.startswith("version")), "of unknown version")
