@@ -24,6 +24,7 @@ SHAPES = {
 }
 KINDS = {"f16": Type.F16, "bf16": Type.BF16, "q8_0": Type.Q8_0, "q4_0": Type.Q4_0, "q4_1": Type.Q4_1,
          "q4_k_m": Type.Q4_K, "q6_k": Type.Q6_K}
+FILE_TYPES = {"f16": 1, "bf16": 32, "q8_0": 7, "q4_0": 2, "q4_1": 3, "q4_k_m": 15, "q6_k": 18}  # general.file_type
 K_BLOCKS = {Type.Q4_K: kquant_blocks.q4_k, Type.Q6_K: kquant_blocks.q6_k}
 FALLBACKS = {Type.Q4_K: Type.Q5_0, Type.Q6_K: Type.Q8_0}  # where rows do not hold whole super-blocks
 
@@ -62,6 +63,7 @@ class ModelWriter:
 
     def hyperparameters(self):
         s, f = self.shape, self.file
+        f.add_file_type(FILE_TYPES[self.kind])
         f.add_context_length(s["context"])
         f.add_embedding_length(s["width"])
         f.add_block_count(s["layers"])

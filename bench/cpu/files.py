@@ -31,10 +31,11 @@ class ModelFile:
 
     def __init__(self, setup, shape, kind):
         self.setup, self.shape, self.kind = setup, shape, kind
+        self.is_real = (shape, kind) == ("smollm2-135m", "q4_1")
         self.short = {"smollm2-135m": "SmolLM2-135M", "qwen2.5-0.5b": "0.5B", "llama3.2-1b": "1B"}[shape]
 
     def path(self):
-        if self.shape == "smollm2-135m":
+        if self.is_real:
             require(self.setup.smollm2, "run scripts/fetch-model, or name the file with --smollm2")
             return self.setup.smollm2
         path = self.setup.models / f"{self.shape}-{self.kind}.gguf"

@@ -20,10 +20,6 @@ class Setup:
     def threads(self):
         return len(self.cores)
 
-    @property
-    def wide_context(self):
-        return 2048 if self.quick else 32_000
-
 
 def pin(cores):
     """This process and every one it starts; both sides of a row run on the same cores."""

@@ -1,0 +1,54 @@
+"""What is measured: a job is two sides run in turns, and the rows that are read off them."""
+from dataclasses import dataclass
+from typing import Callable
+
+from cpu.goals import Goal
+from cpu.goals import ratio as ratio_of
+from cpu.goals import series
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    unit: str
+    figure: str                         # its key in what both sides give
+    goal: Goal = None
+    higher: bool = True                 # bigger figures are better
+    limit: str = None                   # of machine.limits(); its fraction is figure × work ÷ limit
+    work: Callable[[], float] = None    # bytes or operations a unit of the figure
+
+
+@dataclass
+class Job:
+    ours: object  # a side: version(), run() → figures, flags
+    peer: object  # or None
+    rows: list
+    file: object = None
+    most_rounds: int = None
+    note: str = None
+
+
+
+def flags_of(side):
+    return " ".join(str(flag) for flag in side.flags) if side is not None else None
+
+
+def rounded(value):
+    """Four significant digits: more would be noise."""
+    return None if value is None else float(f"{value:.4g}")
+
+
+def result_of(row, job, ours, peer, limits):
+    """The row of the JSON."""
+    a, b = series(ours.runs, row.figure), series(peer.runs, row.figure)
+    ratio = ratio_of(a.median, b.median, row.higher)
+    most = limits.get(row.limit) if row.limit else None
+    fraction = a.median * row.work() / most if most and a.median is not None else None
+    reasons = [f"{who}: {side.reason}" for who, side in (("ours", ours), ("peer", peer)) if side.reason]
+    return {"name": row.name, "unit": row.unit, "ours": rounded(a.median), "peer": rounded(b.median), "peer_version": peer.version,
+            "ratio": rounded(ratio), "goal": row.goal.text(row.limit, row.higher) if row.goal else None,
+            "limit_fraction": rounded(fraction), "limit": row.limit,
+            "met": row.goal.met(a.median, ratio, fraction) if row.goal else None, "bigger_is_better": row.higher,
+            "ours_range": [rounded(v) for v in a.range() or []] or None, "peer_range": [rounded(v) for v in b.range() or []] or None,
+            "rounds": len(a.values), "our_flags": flags_of(job.ours), "peer_flags": flags_of(job.peer),
+            "note": job.note, "reason": "; ".join(reasons) or None}
