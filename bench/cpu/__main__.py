@@ -52,18 +52,20 @@ def prepare(job):
     return None
 
 
-def limits_now(job, setup, ceilings):
-    """Right before the rows that are held against them; a quick run measures them once."""
+def ceilings_now(job, setup, ceilings):
+    """{} where no row of the job is held against them; a quick run measures them once."""
     if not any(row.limit for row in job.rows):
         return {}
-    return machine.limits(ceilings.all[-1] if setup.quick and ceilings.all else ceilings.measure())
+    return ceilings.all[-1] if setup.quick and ceilings.all else ceilings.measure()
 
 
 def measure(job, setup, ceilings):
+    """Limits are measured right before and right after, and the higher ones count."""
     problem = prepare(job)
-    limits = limits_now(job, setup, ceilings)
-    rounds = min(setup.rounds, job.most_rounds or setup.rounds)
-    ours, peer = alternate(job.ours, job.peer, 0 if problem else rounds, lambda text: print(text, flush=True))
+    rounds = 0 if problem else min(setup.rounds, job.most_rounds or setup.rounds)
+    before = ceilings_now(job, setup, ceilings)
+    ours, peer = alternate(job.ours, job.peer, rounds, lambda text: print(text, flush=True))
+    limits = machine.limits(machine.highest([before, ceilings_now(job, setup, ceilings)]))
     if problem:
         ours.reason = peer.reason = problem
     return [result_of(row, job, ours, peer, limits) for row in job.rows]

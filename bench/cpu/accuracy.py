@@ -33,6 +33,8 @@ def llama_kl(text):
 
 
 class OurDivergence:
+    program = "models_test"
+
     def __init__(self, setup, file):
         self.binary = setup.binary.with_name("models_test")
         self.setup, self.file = setup, file

@@ -20,7 +20,7 @@ class Row:
 
 @dataclass
 class Job:
-    ours: object  # a side: version(), run() → figures, flags
+    ours: object  # a side: version(), run() → figures, program, flags
     peer: object  # or None
     rows: list
     file: object = None
@@ -30,7 +30,8 @@ class Job:
 
 
 def flags_of(side):
-    return " ".join(str(flag) for flag in side.flags) if side is not None else None
+    """The program and how it was told to run, less the file and the ports."""
+    return " ".join(str(word) for word in (side.program, *side.flags)) if side is not None else None
 
 
 def rounded(value):

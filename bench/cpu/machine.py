@@ -63,7 +63,7 @@ def limits(ceilings):
 def doctor(setup):
     """The checks of `millrace doctor` that describe the machine, by name."""
     try:
-        document = json.loads(run([setup.binary, "doctor", "--json"], 120))
+        document = json.loads(run([setup.binary, "doctor", "--json", *(["--quick"] if setup.quick else [])], 300))
     except (Failure, ValueError) as error:
         return {"failed": str(error)}
     return {check["name"]: check["details"] for check in document["checks"]

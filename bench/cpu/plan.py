@@ -12,6 +12,7 @@ from cpu.peers.millrace import Offline, Server
 from cpu.peers.openvino_side import OpenVino
 from cpu.peers.transformers_side import Transformers
 from cpu.serving import ColdStart, Loaded
+from cpu.setup import cpu_has
 
 TOKENS = "tok/s"
 SMOLLM2, HALF, ONE = "smollm2-135m", "qwen2.5-0.5b", "llama3.2-1b"
@@ -73,12 +74,14 @@ class Plan:
                  self.wide_context, self.cold_starts, self.accuracy)
         return [job for part in parts for job in part()]
 
-    def prefill_job(self, file, name, goal, **ours):
-        return Job(Offline(self.setup, file, self.loads.prompt, 1, **ours), LlamaBench(self.setup, file, prompt=self.loads.prompt),
+    def prefill_job(self, file, name, goal, isa="auto", folder=None):
+        return Job(Offline(self.setup, file, self.loads.prompt, 1, isa=isa),
+                   LlamaBench(self.setup, file, prompt=self.loads.prompt, folder=folder),
                    [prefill_row(file, name, goal)], file)
 
-    def decode_job(self, file, name, goal, **ours):
-        return Job(Offline(self.setup, file, 1, self.loads.generate, **ours), LlamaBench(self.setup, file, generate=self.loads.generate),
+    def decode_job(self, file, name, goal, isa="auto", folder=None):
+        return Job(Offline(self.setup, file, 1, self.loads.generate, isa=isa),
+                   LlamaBench(self.setup, file, generate=self.loads.generate, folder=folder),
                    [decode_row(file, name, goal)], file)
 
     def prefill(self):
@@ -136,16 +139,14 @@ class Plan:
                           note="f32 weights on both sides; the service answers whole requests one after another")
 
     def other_isas(self):
-        """Against a llama.cpp built for the same instructions, in a folder beside the native one."""
+        """Against a llama.cpp built for the same instructions: beside the native one, which it is itself where the machine
+        has no more than AVX-512."""
         for isa in ("avx2", "avx512"):
-            folder = self.setup.peers.with_name(f"{self.setup.peers.name}-{isa}")
-            for kind in ("q8_0", "q4_0"):
-                file, goal = self.file(self.loads.shapes[0], kind), Goal(1.1)
-                for what, tokens, row in (("prefill", {"prompt": self.loads.prompt}, prefill_row), ("decode", {"generate": self.loads.generate}, decode_row)):
-                    ours = {"prompt": 1, "generate": 1} | tokens
-                    yield Job(Offline(self.setup, file, ours["prompt"], ours["generate"], isa=isa),
-                              LlamaBench(self.setup, file, **tokens, folder=folder),
-                              [row(file, f"{isa} only, {what}, {file.short} {kind}", goal)], file)
+            native = isa == "avx512" and not cpu_has("amx_tile")
+            folder = self.setup.peers if native else self.setup.peers.with_name(f"{self.setup.peers.name}-{isa}")
+            for file in (self.file(self.loads.shapes[0], kind) for kind in ("q8_0", "q4_0")):
+                for what, make in (("prefill", self.prefill_job), ("decode", self.decode_job)):
+                    yield make(file, f"{isa} only, {what}, {file.short} {file.kind}", Goal(1.1), isa=isa, folder=folder)
 
     def wide_context(self):
         context, file = self.loads.context, self.file(self.loads.shapes[0], "q8_0")

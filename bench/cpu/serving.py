@@ -19,6 +19,7 @@ class Loaded:
     def __init__(self, server, users, requests, prompt, output, vocabulary=49000):
         self.server, self.users = server, users
         self.load = (requests, prompt, output, vocabulary)
+        self.program = server.program
         self.flags = [*server.flags, f"{users} users, {requests} requests each, {prompt} in, {output} out"]
 
     def version(self):
@@ -37,7 +38,7 @@ class ColdStart:
     """Seconds from exec to readiness, and to the first token of a request sent then."""
 
     def __init__(self, server):
-        self.server, self.flags = server, server.flags
+        self.server, self.program, self.flags = server, server.program, server.flags
 
     def version(self):
         return self.server.version()

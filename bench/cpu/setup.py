@@ -21,6 +21,12 @@ class Setup:
         return len(self.cores)
 
 
+def cpu_has(feature):
+    """As the kernel names it: "amx_tile", "avx2"."""
+    with open("/proc/cpuinfo") as cpuinfo:
+        return any(line.startswith("flags") and feature in line.split() for line in cpuinfo)
+
+
 def pin(cores):
     """This process and every one it starts; both sides of a row run on the same cores."""
     os.sched_setaffinity(0, cores)

@@ -20,7 +20,7 @@ ASKED = {"name", "unit", "ours", "peer", "peer_version", "ratio", "goal", "limit
 
 class Side:
     """Gives the prepared figures one after another; an exception among them is raised."""
-    flags = ["-p", 512]
+    program, flags = "program", ["-p", 512]
 
     def __init__(self, log, name, *results):
         self.log, self.name, self.results = log, name, list(results)
@@ -131,6 +131,7 @@ def test_json_has_the_fields_asked_for():
     assert {"machine", "commit", "rows"} <= set(document)
     assert ASKED <= set(document["rows"][0])
     assert document["rows"][0]["ours"] == 1.235
+    assert document["rows"][0]["peer_flags"] == "program -p 512" and document["rows"][0]["peer_version"] == "peer 1.0"
     assert document["not_measured"] == [{"name": "tokenizer", "reason": "no command"}]
 
 

@@ -12,7 +12,7 @@ class LlamaBatched(LlamaCpp):
         super().__init__(setup)
         self.file = file
         self.flags = ["-npp", prompt, "-ntg", generate, "-npl", batch, "-c", batch * (prompt + generate), "-b", 2048, "-ub", 512,
-                      "-t", setup.threads, "-fa", "on", "--output-format", "jsonl"]
+                      "-t", setup.threads, "-fa", "auto", "--output-format", "jsonl"]
 
     def run(self):
         self.require()

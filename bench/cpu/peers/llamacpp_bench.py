@@ -9,7 +9,7 @@ class LlamaBench(LlamaCpp):
     def __init__(self, setup, file, prompt=0, generate=0, depth=0, folder=None):
         super().__init__(setup, folder)
         self.file = file
-        self.flags = ["-p", prompt, "-n", generate, "-d", depth, "-t", setup.threads, "-r", 1, "-fa", 1, "-o", "json"]
+        self.flags = ["-p", prompt, "-n", generate, "-d", depth, "-t", setup.threads, "-r", 1, "-fa", "auto", "-o", "json"]
 
     def run(self):
         self.require()

@@ -14,7 +14,7 @@ class LlamaServer(LlamaCpp):
     def __init__(self, setup, file, users):
         super().__init__(setup)
         self.file = file
-        self.flags = ["-np", users, "-c", SLOT * users, "-t", setup.threads, "--no-webui", "-fa", "auto"]
+        self.flags = ["-np", users, "-c", SLOT * users, "-t", setup.threads, "--no-ui", "-fa", "auto"]
 
     @contextlib.contextmanager
     def up(self):

@@ -16,6 +16,7 @@ def version(setup):
 
 class Offline:
     """Prefill, decode and output tokens a second of one model; figures of one run after one warm-up."""
+    program = "millrace bench throughput"
 
     def __init__(self, setup, file, prompt, generate, batch=1, isa="auto"):
         self.setup, self.file, self.tokens = setup, file, batch * generate
@@ -37,6 +38,7 @@ class Offline:
 
 class Server:
     """`millrace serve` with one model, a GGUF file or a folder."""
+    program = "millrace serve"
     model = "model"
 
     def __init__(self, setup, file, users):

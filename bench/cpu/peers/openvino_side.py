@@ -8,6 +8,8 @@ WORKER = pathlib.Path(__file__).with_name("openvino_worker.py")
 
 
 class OpenVino:
+    program = "users, prompt, output, threads:"
+
     def __init__(self, setup, file, prompt, generate, users):
         self.setup, self.file = setup, file
         self.flags = [users, prompt, generate, setup.threads]

@@ -9,6 +9,7 @@ SERVICE = pathlib.Path(__file__).with_name("transformers_service.py")
 
 
 class Transformers:
+    program = SERVICE.name
     model = "model"
 
     def __init__(self, setup, file, shape):
