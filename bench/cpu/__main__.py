@@ -18,19 +18,20 @@ from cpu.setup import ROOT, Setup, first_cores, pin
 
 def options():
     parser = argparse.ArgumentParser(prog="bench/cpu/run.sh", description=__doc__)
-    add = parser.add_argument
+    add, path = parser.add_argument, pathlib.Path
     add("--rows", default="", metavar="REGEX", help="only rows whose name this finds, case aside")
     add("--list", action="store_true", help="print the names of the rows and measure nothing")
     add("--rounds", type=int, default=5, metavar="N", help="of each row; the median counts [5]")
     add("--quick", action="store_true", help="one round of the smallest shapes: does every row run?")
     add("--threads", type=int, default=2, metavar="N", help="cores for both sides [2]")
-    add("--models", type=pathlib.Path, default=ROOT / "build/bench-models", metavar="DIR", help="random models, made when missing [build/bench-models]")
-    add("--smollm2", type=pathlib.Path, default=ROOT / "models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf", metavar="FILE",
+    add("--models", type=path, default=ROOT / "build/bench-models", metavar="DIR",
+        help="random models, made when missing [build/bench-models]")
+    add("--smollm2", type=path, default=ROOT / "models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf", metavar="FILE",
         help="the real model, whose tokenizer all get [models/…]")
-    add("--peer-dir", type=pathlib.Path, default=ROOT / "build/peers/llamacpp", metavar="DIR",
-        help="where bench/peers/build_llamacpp put llama.cpp; DIR-avx2 and DIR-avx512 hold narrower builds [build/peers/llamacpp]")
-    add("--binary", type=pathlib.Path, default=ROOT / "build/release/millrace", metavar="FILE", help="[build/release/millrace]")
-    add("--out", type=pathlib.Path, metavar="FILE", help="the JSON; .md and .svg beside it [bench/results/<date>-cpu.json]")
+    add("--peer-dir", type=path, default=ROOT / "build/peers/llamacpp", metavar="DIR",
+        help="llama.cpp of bench/peers/build_llamacpp; DIR-avx2 and DIR-avx512 hold narrower builds [build/peers/llamacpp]")
+    add("--binary", type=path, default=ROOT / "build/release/millrace", metavar="FILE", help="[build/release/millrace]")
+    add("--out", type=path, metavar="FILE", help="the JSON; .md and .svg beside it [bench/results/<date>-cpu.json]")
     return parser.parse_args()
 
 
@@ -74,15 +75,16 @@ def measure(job, setup, ceilings):
 def say(row):
     ratio = f"{number(row['ratio'])}×" if row["ratio"] is not None else "no ratio"
     verdict = {True: "met", False: "not met", None: "no verdict"}[row["met"]]
-    print(f"{row['name']}: {number(row['ours'])} against {number(row['peer'])} {row['unit']}, {ratio}; goal {row['goal'] or 'none'}: {verdict}",
-          flush=True)
+    print(f"{row['name']}: {number(row['ours'])} against {number(row['peer'])} {row['unit']}, {ratio}; "
+          f"goal {row['goal'] or 'none'}: {verdict}", flush=True)
 
 
 def write(out, head, rows):
     out.parent.mkdir(parents=True, exist_ok=True)
     svg = out.with_suffix(".svg")
     out.write_text(to_json(head, rows, NOT_MEASURED))
-    svg.write_text(to_svg(rows, f"Times better than the peer, {head['date']}, {head['machine']['doctor'].get('cpu', {}).get('model', '')}"))
+    cpu = head["machine"]["doctor"].get("cpu", {}).get("model", "")
+    svg.write_text(to_svg(rows, f"Times better than the peer, {head['date']}, {cpu}"))
     out.with_suffix(".md").write_text(to_markdown(head, rows, NOT_MEASURED, svg.name))
 
 
@@ -92,7 +94,7 @@ def main():
                   cores=first_cores(a.threads), rounds=1 if a.quick else a.rounds, quick=a.quick)
     jobs = selected(Plan(setup).jobs(), a.rows)
     if a.list or not jobs:
-        print("\n".join(name for job in jobs for name in (row.name for row in job.rows)) or "no row has such a name", file=sys.stdout)
+        print("\n".join(row.name for job in jobs for row in job.rows) or "no row has such a name")
         return 0 if jobs else 2
     pin(setup.cores)
     head = machine.head(setup)

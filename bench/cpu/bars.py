@@ -1,4 +1,4 @@
-"""Ratios as horizontal bars in one SVG without outside parts. The scale is logarithmic: twice as good and half as good look alike."""
+"""Ratios as horizontal bars in one SVG without outside parts. The scale is logarithmic: twice and half as good look alike."""
 import math
 from xml.sax.saxutils import escape
 
@@ -22,18 +22,20 @@ def to_svg(rows, title):
     shown = [row for row in rows if row["ratio"] and row["ratio"] > 0 and math.isfinite(row["ratio"])]
     at = scale([row["ratio"] for row in shown])
     height = TOP + ROW * len(shown) + 30
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LABEL + WIDTH + 90} {height}" font-family="sans-serif" fill="#222">',
+    box = f"0 0 {LABEL + WIDTH + 90} {height}"
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" font-family="sans-serif" fill="#222">',
              f'<rect width="100%" height="100%" fill="#fff"/>{text(10, 20, title, size=14)}']
     for tick in TICKS:
         if 0 <= at(tick) <= 1:
-            x = LABEL + WIDTH * at(tick)
-            parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 4}" y2="{height - 24}" stroke="{"#222" if tick == 1 else "#ddd"}"/>'
+            x, colour = LABEL + WIDTH * at(tick), "#222" if tick == 1 else "#ddd"
+            parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 4}" y2="{height - 24}" stroke="{colour}"/>'
                          + text(x, height - 8, f"{tick:g}×", "middle", 11))
     for i, row in enumerate(shown):
         y = TOP + ROW * i
         left, right = sorted((LABEL + WIDTH * at(1), LABEL + WIDTH * at(row["ratio"])))
+        size = f'width="{max(right - left, 1):.1f}" height="{ROW - 7}"'
         parts.append(text(LABEL - 8, y + 13, row["name"], "end")
-                     + f'<rect x="{left:.1f}" y="{y + 2}" width="{max(right - left, 1):.1f}" height="{ROW - 7}" fill="{COLOURS[row["met"]]}"/>'
+                     + f'<rect x="{left:.1f}" y="{y + 2}" {size} fill="{COLOURS[row["met"]]}"/>'
                      + text(right + 5, y + 13, f"{row['ratio']:.2f}×"))
     parts.append("</svg>")
     return "\n".join(parts) + "\n"

@@ -52,8 +52,8 @@ class Series:
     def median(self):
         return statistics.median(self.values) if self.values else None
 
-    def range(self):
-        return [min(self.values), max(self.values)] if self.values else None
+    def range(self, rounded=lambda value: value):
+        return [rounded(min(self.values)), rounded(max(self.values))] if self.values else None
 
 
 def series(runs, figure):

@@ -46,10 +46,10 @@ def result_of(row, job, ours, peer, limits):
     most = limits.get(row.limit) if row.limit else None
     fraction = a.median * row.work() / most if most and a.median is not None else None
     reasons = [f"{who}: {side.reason}" for who, side in (("ours", ours), ("peer", peer)) if side.reason]
-    return {"name": row.name, "unit": row.unit, "ours": rounded(a.median), "peer": rounded(b.median), "peer_version": peer.version,
-            "ratio": rounded(ratio), "goal": row.goal.text(row.limit, row.higher) if row.goal else None,
+    return {"name": row.name, "unit": row.unit, "ours": rounded(a.median), "peer": rounded(b.median),
+            "peer_version": peer.version, "ratio": rounded(ratio), "goal": row.goal.text(row.limit, row.higher) if row.goal else None,
             "limit_fraction": rounded(fraction), "limit": row.limit,
             "met": row.goal.met(a.median, ratio, fraction) if row.goal else None, "bigger_is_better": row.higher,
-            "ours_range": [rounded(v) for v in a.range() or []] or None, "peer_range": [rounded(v) for v in b.range() or []] or None,
+            "ours_range": a.range(rounded), "peer_range": b.range(rounded),
             "rounds": len(a.values), "our_flags": flags_of(job.ours), "peer_flags": flags_of(job.peer),
             "note": job.note, "reason": "; ".join(reasons) or None}

@@ -19,7 +19,7 @@ def attempt(side, measured):
         if measured.version is None:
             measured.version = side.version()
         measured.runs.append(side.run())
-    except (Failure, OSError, ValueError, KeyError) as error:
+    except (Failure, ImportError, OSError, ValueError, KeyError) as error:
         measured.reason = str(error) if isinstance(error, Failure) else f"{type(error).__name__}: {error}"
 
 

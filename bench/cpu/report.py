@@ -60,15 +60,16 @@ def how(rows):
         key = (row["our_flags"], row["peer_version"], row["peer_flags"], row["note"])
         seen.setdefault(key, []).append(row["name"])
     lines = ["| rows | ours | peer | its flags | note |", "|---|---|---|---|---|"]
-    for (ours, version, flags, note), names in seen.items():
-        lines.append("| " + " | ".join(cell(text or "–") for text in ("; ".join(names), ours, version, flags, note)) + " |")
+    for key, names in seen.items():
+        lines.append("| " + " | ".join(cell(text or "–") for text in ("; ".join(names), *key)) + " |")
     return lines
 
 
 def machine_lines(head):
     machine = head["machine"]
     cpu = machine["doctor"].get("cpu", {})
-    lines = [f"- {cell(cpu.get('model', 'unknown CPU'))}, cores {cell(machine['cores'])} for every process, {machine['threads']} threads",
+    lines = [f"- {cell(cpu.get('model', 'unknown CPU'))}, cores {cell(machine['cores'])} for every process, "
+             f"{machine['threads']} threads",
              f"- features: {cell(' '.join(cpu.get('features', [])) or 'unknown')}"]
     for name, values in machine.get("ceilings", {}).items():
         lines.append(f"- {cell(name)}, 1 thread and all: {', '.join(number(value) for value in values)}")

@@ -10,8 +10,8 @@ from cpu.setup import Setup
 
 def plan(folder, quick=False):
     nowhere = pathlib.Path(folder)
-    return Plan(Setup(binary=nowhere / "millrace", models=nowhere, smollm2=nowhere / "x.gguf", peers=nowhere / "llamacpp", cores=[0, 1],
-                      rounds=5, quick=quick)).jobs()
+    return Plan(Setup(binary=nowhere / "millrace", models=nowhere, smollm2=nowhere / "x.gguf", peers=nowhere / "llamacpp",
+                      cores=[0, 1], rounds=5, quick=quick)).jobs()
 
 
 def rows(jobs):

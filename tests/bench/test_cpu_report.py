@@ -156,8 +156,8 @@ def test_a_quick_run_says_so():
     assert "quick run" not in to_markdown(HEAD, [], [], "a.svg")
 
 
-@pytest.mark.parametrize("value, shown", [(None, "–"), (0, "0"), (1234.5, "1,234"), (12.345, "12.3"), (1.5, "1.50"), (0.0291, "0.0291"),
-                                          (2.9e-5, "2.90e-05"), (float("nan"), "–")])
+@pytest.mark.parametrize("value, shown", [(None, "–"), (0, "0"), (1234.5, "1,234"), (12.345, "12.3"), (1.5, "1.50"),
+                                          (0.0291, "0.0291"), (2.9e-5, "2.90e-05"), (float("nan"), "–")])
 def test_numbers_are_short(value, shown):
     assert number(value) == shown
 
