@@ -39,17 +39,26 @@ def rounded(value):
     return None if value is None else float(f"{value:.4g}")
 
 
+def is_impossible(fraction, limit):
+    """More operations than the machine can do: its ceilings were disturbed, and no verdict rests on them. More bytes than its
+    memory delivers is what caches are for."""
+    return fraction is not None and limit != "memory" and fraction > 1.02
+
+
 def result_of(row, job, ours, peer, limits):
     """The row of the JSON."""
     a, b = series(ours.runs, row.figure), series(peer.runs, row.figure)
     ratio = ratio_of(a.median, b.median, row.higher)
     most = limits.get(row.limit) if row.limit else None
     fraction = a.median * row.work() / most if most and a.median is not None else None
+    held = None if is_impossible(fraction, row.limit) else fraction
     reasons = [f"{who}: {side.reason}" for who, side in (("ours", ours), ("peer", peer)) if side.reason]
+    if held != fraction:
+        reasons.append("the limit: other load disturbed it, it is below what was reached")
     return {"name": row.name, "unit": row.unit, "ours": rounded(a.median), "peer": rounded(b.median),
             "peer_version": peer.version, "ratio": rounded(ratio), "goal": row.goal.text(row.limit, row.higher) if row.goal else None,
             "limit_fraction": rounded(fraction), "limit": row.limit,
-            "met": row.goal.met(a.median, ratio, fraction) if row.goal else None, "bigger_is_better": row.higher,
+            "met": row.goal.met(a.median, ratio, held) if row.goal else None, "bigger_is_better": row.higher,
             "ours_range": a.range(rounded), "peer_range": b.range(rounded),
             "rounds": len(a.values), "our_flags": flags_of(job.ours), "peer_flags": flags_of(job.peer),
             "note": job.note, "reason": "; ".join(reasons) or None}

@@ -45,6 +45,8 @@ def highest(measured):
     best = {}
     for one in measured:
         for key, values in one.items():
+            if key == "threads":
+                continue
             best[key] = [max(a, b) for a, b in zip(best.get(key, values), values)]
     return best
 

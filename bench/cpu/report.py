@@ -44,13 +44,18 @@ def table(rows):
     return lines
 
 
+def together(names, most=3):
+    rest = len(names) - most
+    return "; ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
 def reasons(rows):
     """Each once, with the rows it is true of."""
     by_reason = {}
     for row in rows:
         if row["reason"]:
             by_reason.setdefault(row["reason"], []).append(row["name"])
-    return [f"- {cell('; '.join(names))}: {cell(reason)}" for reason, names in by_reason.items()]
+    return [f"- {cell(together(names))}: {cell(reason)}" for reason, names in by_reason.items()]
 
 
 def how(rows):
@@ -61,7 +66,7 @@ def how(rows):
         seen.setdefault(key, []).append(row["name"])
     lines = ["| rows | ours | peer | its flags | note |", "|---|---|---|---|---|"]
     for key, names in seen.items():
-        lines.append("| " + " | ".join(cell(text or "–") for text in ("; ".join(names), *key)) + " |")
+        lines.append("| " + " | ".join(cell(text or "–") for text in (together(names), *key)) + " |")
     return lines
 
 
@@ -71,6 +76,8 @@ def machine_lines(head):
     lines = [f"- {cell(cpu.get('model', 'unknown CPU'))}, cores {cell(machine['cores'])} for every process, "
              f"{machine['threads']} threads",
              f"- features: {cell(' '.join(cpu.get('features', [])) or 'unknown')}"]
+    if "failed" in machine["doctor"]:
+        lines.append(f"- `millrace doctor` failed: {cell(machine['doctor']['failed'])}")
     for name, values in machine.get("ceilings", {}).items():
         lines.append(f"- {cell(name)}, 1 thread and all: {', '.join(number(value) for value in values)}")
     return lines
@@ -80,13 +87,13 @@ def to_markdown(head, rows, not_measured, svg_name):
     known = [row["met"] for row in rows if row["met"] is not None]
     parts = [f"# CPU against its peers, {head['date']}", "",
              f"Commit {cell(head['commit'])}, median of {head['rounds']} alternating rounds, smallest and largest in brackets. "
-             "Ratios say how much better we are, for times and errors too. Limits were measured in the same run by `bench/ceilings.cc`. "
+             "Ratios say how much better we are, for times and errors too. Limits are what `bench/ceilings.cc` reached beside each row. "
              f"{sum(known)} of {len(known)} goals met, {len(rows) - len(known)} without verdict.", ""]
     if head["quick"]:
         parts += ["**A quick run: small shapes, one round. The figures say only that the rows run.**", ""]
     parts += [f"![ratios]({svg_name})", "", *table(rows), ""]
     if any(row["reason"] for row in rows):
-        parts += ["## Could not be measured in this run", *reasons(rows), ""]
+        parts += ["## What went wrong", *reasons(rows), ""]
     if not_measured:
         parts += ["## Not measured yet", *(f"- {cell(name)}: {cell(reason)}" for name, reason in not_measured), ""]
     parts += ["## Machine", *machine_lines(head), "", "## How", *how(rows), ""]

@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from cpu.accuracy import llama_kl, our_kl
 from cpu.bars import to_svg
 from cpu.goals import Goal, ratio, series
 from cpu.jobs import Job, Row, result_of
@@ -100,6 +101,14 @@ def test_a_failing_peer_is_a_reason_and_not_the_end():
     assert row["limit_fraction"] == 0.2 and row["met"] is None
 
 
+def test_more_than_the_machine_can_do_is_no_verdict():
+    row = measured(speeds(30), speeds(20), SPEED, {"float": 100.0})
+    assert row["limit_fraction"] == 3 and row["met"] is None and "disturbed" in row["reason"]
+    cached = measured(speeds(30), speeds(20), Row("decode", "tok/s", "prefill", Goal(2, 0.9), limit="memory", work=lambda: 10.0),
+                      {"memory": 100.0})
+    assert cached["met"] is True and cached["reason"] is None
+
+
 def test_a_peer_that_fails_later_keeps_what_it_gave_and_its_reason():
     row = measured(speeds(1, 2, 3), [*speeds(4), ValueError("odd")], SPEED)
     assert row["peer"] == 4 and row["reason"] == "peer: ValueError: odd"
@@ -118,7 +127,7 @@ def test_programs_that_fail_are_failures():
 
 
 def test_ceilings_are_the_highest_of_the_run_and_the_fastest_unit():
-    best = highest([{"read_gb_s": [5, 9]}, {"read_gb_s": [6, 8], "f32_fma_tflops": [0.1, 0.2]}])
+    best = highest([{"threads": [1, 2], "read_gb_s": [5, 9]}, {"read_gb_s": [6, 8], "f32_fma_tflops": [0.1, 0.2]}])
     assert best == {"read_gb_s": [6, 9], "f32_fma_tflops": [0.1, 0.2]}
     assert limits(best) == {"memory": 9e9, "float": 0.2e12, "int8": None}
     assert limits({**best, "amx_bf16_tflops": [2.9, 5.8]})["float"] == 5.8e12
@@ -173,3 +182,12 @@ def test_bars_are_well_formed_and_leave_out_what_has_no_ratio():
     assert "a<b>&\"" in words and "3.00×" in words and "prefill" not in words
     assert to_svg([], "nothing").startswith("<svg")
     assert "http" not in svg.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_divergences_are_read_from_what_the_programs_print():
+    ours = "pride                  mean KL 1.00e-04  top-1\nall, in chunks      mean KL 9.31e-05  top-1 agreement 99.41 %\n"
+    assert our_kl(ours) == 9.31e-5
+    assert llama_kl("Mean PPL(Q): 1\nMean    KLD:   0.002914 ±   0.000100\nMaximum KLD:   0.5\n") == 0.002914
+    for read in (our_kl, llama_kl):
+        with pytest.raises(Failure):
+            read("nothing of the kind")

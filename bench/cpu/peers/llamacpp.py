@@ -20,8 +20,9 @@ class LlamaCpp:
         require(self.binary, hint)
 
     def version(self):
-        """Of the server beside it: the benchmark programs do not say."""
+        """As the server beside it says (the benchmark programs do not), and the package whose source it is."""
         self.require()
         done = subprocess.run([self.binary.parent / "llama-server", "--version"], capture_output=True, text=True)
         words = (done.stdout + done.stderr).strip().splitlines()
-        return "llama.cpp " + next((line for line in words if line.startswith("version")), "of unknown version")
+        sources = [path.name for path in self.binary.parent.parent.glob("llama_cpp_python-*") if path.is_dir()]
+        return ", ".join(["llama.cpp", *(line for line in words if line.startswith("version")), *sources])
