@@ -9,6 +9,7 @@ import pathlib
 import tempfile
 
 from cpu.files import commit
+from cpu.peers.millrace import version as millrace_version
 from cpu.process import Failure, run, run_json
 from cpu.setup import ROOT
 
@@ -78,5 +79,9 @@ def facts(setup):
 
 def head(setup):
     now = datetime.datetime.now(datetime.timezone.utc)
+    try:
+        binary = millrace_version(setup)
+    except Failure as failure:
+        binary = str(failure)
     return {"date": now.strftime("%Y-%m-%d"), "started": now.isoformat(timespec="seconds"), "commit": commit(),
-            "rounds": setup.rounds, "quick": setup.quick, "machine": facts(setup)}
+            "binary": binary, "rounds": setup.rounds, "quick": setup.quick, "machine": facts(setup)}

@@ -21,7 +21,7 @@ def require(path, what):
         raise Failure(f"{path} is not there: {what}")
 
 
-def run(command, seconds=900, env=None):
+def run(command, seconds=1800, env=None):
     """What it wrote on its standard output."""
     command = [str(part) for part in command]
     try:
@@ -35,7 +35,7 @@ def run(command, seconds=900, env=None):
     return done.stdout
 
 
-def run_json(command, seconds=900):
+def run_json(command, seconds=1800):
     """The JSON document that it printed, alone or on its last line."""
     out = run(command, seconds).strip()
     for text in (out, out.splitlines()[-1] if out else ""):

@@ -13,7 +13,7 @@ from cpu.measure import alternate
 from cpu.process import Failure, run, run_json
 from cpu.report import cell, number, to_json, to_markdown
 
-HEAD = {"date": "2026-01-02", "commit": "abc", "rounds": 3, "quick": False,
+HEAD = {"date": "2026-01-02", "commit": "abc", "binary": "millrace 1 (abc)", "rounds": 3, "quick": False,
         "machine": {"cores": [0, 1], "threads": 2, "doctor": {"cpu": {"model": "A <CPU> | 1", "features": ["avx2"]}},
                     "ceilings": {"read_gb_s": [10.0, 20.0]}}}
 ASKED = {"name", "unit", "ours", "peer", "peer_version", "ratio", "goal", "limit_fraction"}

@@ -11,7 +11,8 @@ class LlamaBatched(LlamaCpp):
     def __init__(self, setup, file, prompt, generate, batch):
         super().__init__(setup)
         self.file = file
-        self.flags = ["-npp", prompt, "-ntg", generate, "-npl", batch, "-c", batch * (prompt + generate), "-b", 2048, "-ub", 512,
+        room = 256 * -(-(prompt + generate) // 256)  # of one sequence, in whole pages of its cache
+        self.flags = ["-npp", prompt, "-ntg", generate, "-npl", batch, "-c", batch * room, "-b", 2048, "-ub", 512,
                       "-t", setup.threads, "-fa", "auto", "--output-format", "jsonl"]
 
     def run(self):

@@ -13,7 +13,7 @@ class LlamaBench(LlamaCpp):
 
     def run(self):
         self.require()
-        tests = run_json([self.binary, "-m", self.file.path(), *self.flags], 1800)
+        tests = run_json([self.binary, "-m", self.file.path(), *self.flags])
         figures = {"prefill" if test["n_prompt"] else "decode": test["avg_ts"] for test in tests}
         if not figures:
             raise Failure("llama-bench gave no figures")
