@@ -20,9 +20,9 @@ class LlamaCpp:
         require(self.binary, hint)
 
     def version(self):
-        """As the server beside it says (the benchmark programs do not), and the package whose source it is."""
+        """As a program beside it says (the benchmarks themselves do not), and the package whose source it is."""
         self.require()
-        done = subprocess.run([self.binary.parent / "llama-server", "--version"], capture_output=True, text=True)
+        done = subprocess.run([self.binary.with_name("llama-perplexity"), "--version"], capture_output=True, text=True)
         words = (done.stdout + done.stderr).strip().splitlines()
         sources = [path.name for path in self.binary.parent.parent.glob("llama_cpp_python-*") if path.is_dir()]
         return ", ".join(["llama.cpp", *(line for line in words if line.startswith("version")), *sources])
