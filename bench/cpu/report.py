@@ -91,7 +91,7 @@ def to_markdown(head, rows, not_measured, svg_name):
              f"{sum(known)} of {len(known)} goals met, {len(rows) - len(known)} without verdict.", ""]
     if head["quick"]:
         parts += ["**A quick run: small shapes, one round. The figures say only that the rows run.**", ""]
-    parts += [f"![ratios]({svg_name})", "", *table(rows), ""]
+    parts += [f"![ratios]({svg_name})", "", "Green: goal met; red: not; grey: no goal or no verdict.", "", *table(rows), ""]
     if any(row["reason"] for row in rows):
         parts += ["## What went wrong", *reasons(rows), ""]
     if not_measured:
