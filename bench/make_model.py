@@ -2,13 +2,17 @@
 """Writes a GGUF with random weights in a real model's shape, for measuring speed where the real weights cannot be had.
 
 usage: make_model.py TOKENIZER.gguf OUT.gguf SHAPE KIND
-       SHAPE: smollm2-135m | qwen2.5-0.5b | llama3.2-1b   KIND: f16 | bf16 | q8_0 | q4_0 | q4_1
-The tokenizer is taken from a real GGUF file and padded to the shape's vocabulary.
+       SHAPE: smollm2-135m | qwen2.5-0.5b | llama3.2-1b   KIND: f16 | bf16 | q8_0 | q4_0 | q4_1 | q4_k_m | q6_k
+The tokenizer is taken from a real GGUF file and padded to the shape's vocabulary. Mixed kinds are mixed as llama.cpp's
+quantiser mixes them, and rows that are no multiple of 256 get its fallbacks instead of K-quants.
 """
 import argparse
 
 import gguf
 import numpy as np
+from gguf import GGMLQuantizationType as Type
+
+import kquant_blocks
 
 SHAPES = {
     "smollm2-135m": {"arch": "llama", "layers": 30, "width": 576, "ff": 1536, "heads": 9, "kv_heads": 3, "head_dim": 64,
@@ -18,9 +22,23 @@ SHAPES = {
     "llama3.2-1b": {"arch": "llama", "layers": 16, "width": 2048, "ff": 8192, "heads": 32, "kv_heads": 8, "head_dim": 64,
                     "vocab": 128256, "theta": 5e5, "eps": 1e-5, "context": 131072, "qkv_bias": False},
 }
-KINDS = {"f16": gguf.GGMLQuantizationType.F16, "bf16": gguf.GGMLQuantizationType.BF16,
-         "q8_0": gguf.GGMLQuantizationType.Q8_0, "q4_0": gguf.GGMLQuantizationType.Q4_0,
-         "q4_1": gguf.GGMLQuantizationType.Q4_1}
+KINDS = {"f16": Type.F16, "bf16": Type.BF16, "q8_0": Type.Q8_0, "q4_0": Type.Q4_0, "q4_1": Type.Q4_1,
+         "q4_k_m": Type.Q4_K, "q6_k": Type.Q6_K}
+FILE_TYPES = {"f16": 1, "bf16": 32, "q8_0": 7, "q4_0": 2, "q4_1": 3, "q4_k_m": 15, "q6_k": 18}  # general.file_type
+K_BLOCKS = {Type.Q4_K: kquant_blocks.q4_k, Type.Q6_K: kquant_blocks.q6_k}
+FALLBACKS = {Type.Q4_K: Type.Q5_0, Type.Q6_K: Type.Q8_0}  # where rows do not hold whole super-blocks
+
+
+def type_of(tensor, kind, layer, layers):
+    """The type of one matrix in a file of `kind`. Embeddings of 4-bit files have more bits, as in published ones, and
+    so have the value and down projections of about half of the layers of Q4_K_M."""
+    if tensor == "token_embd":
+        return {"q4_0": Type.Q8_0, "q4_k_m": Type.Q6_K}.get(kind, KINDS[kind])
+    eighth = layers // 8
+    more_bits = layer < eighth or layer >= 7 * eighth or (layer - eighth) % 3 == 2
+    if kind == "q4_k_m" and tensor in ("attn_v", "ffn_down") and more_bits:
+        return Type.Q6_K
+    return KINDS[kind]
 
 
 class ModelWriter:
@@ -28,16 +46,24 @@ class ModelWriter:
         self.file = gguf.GGUFWriter(out, shape["arch"])
         self.shape, self.kind, self.draw = shape, kind, np.random.default_rng(20)
 
-    def matrix(self, name, rows, columns, kind=None):
-        kind = kind or self.kind
-        values = self.draw.standard_normal((rows, columns), dtype=np.float32) * np.float32(columns ** -0.5)
-        self.file.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
+    def matrix(self, tensor, rows, columns, layer=None):
+        name = f"{tensor}.weight" if layer is None else f"blk.{layer}.{tensor}.weight"
+        kind = type_of(tensor, self.kind, layer, self.shape["layers"])
+        if kind in K_BLOCKS and columns % kquant_blocks.BLOCK:
+            kind = FALLBACKS[kind]
+        deviation = columns ** -0.5
+        if kind in K_BLOCKS:
+            data = kquant_blocks.rows_of_blocks(K_BLOCKS[kind], self.draw, rows, columns, deviation)
+        else:
+            data = gguf.quants.quantize(self.draw.standard_normal((rows, columns), dtype=np.float32) * np.float32(deviation), kind)
+        self.file.add_tensor(name, data, raw_dtype=kind)
 
     def vector(self, name, values):
         self.file.add_tensor(name, values.astype(np.float32))
 
     def hyperparameters(self):
         s, f = self.shape, self.file
+        f.add_file_type(FILE_TYPES[self.kind])
         f.add_context_length(s["context"])
         f.add_embedding_length(s["width"])
         f.add_block_count(s["layers"])
@@ -68,20 +94,31 @@ class ModelWriter:
         q, kv = s["heads"] * s["head_dim"], s["kv_heads"] * s["head_dim"]
         self.vector(name + "attn_norm.weight", np.ones(s["width"]))
         for part, rows in (("q", q), ("k", kv), ("v", kv)):
-            self.matrix(f"{name}attn_{part}.weight", rows, s["width"])
+            self.matrix(f"attn_{part}", rows, s["width"], i)
             if s["qkv_bias"]:
                 self.vector(f"{name}attn_{part}.bias", self.draw.standard_normal(rows) * 0.02)
-        self.matrix(name + "attn_output.weight", s["width"], q)
+        self.matrix("attn_output", s["width"], q, i)
         self.vector(name + "ffn_norm.weight", np.ones(s["width"]))
-        self.matrix(name + "ffn_gate.weight", s["ff"], s["width"])
-        self.matrix(name + "ffn_up.weight", s["ff"], s["width"])
-        self.matrix(name + "ffn_down.weight", s["width"], s["ff"])
+        self.matrix("ffn_gate", s["ff"], s["width"], i)
+        self.matrix("ffn_up", s["ff"], s["width"], i)
+        self.matrix("ffn_down", s["width"], s["ff"], i)
 
     def finish(self):
         self.file.write_header_to_file()
         self.file.write_kv_data_to_file()
-        self.file.write_tensors_to_file(progress=True)
+        self.file.write_tensors_to_file()
         self.file.close()
+
+
+def write_model(tokenizer, out, shape, kind):
+    writer = ModelWriter(out, SHAPES[shape], kind)
+    writer.hyperparameters()
+    writer.tokenizer(tokenizer)
+    writer.matrix("token_embd", writer.shape["vocab"], writer.shape["width"])
+    writer.vector("output_norm.weight", np.ones(writer.shape["width"]))
+    for i in range(writer.shape["layers"]):
+        writer.layer(i)
+    writer.finish()
 
 
 def main():
@@ -91,15 +128,7 @@ def main():
     parser.add_argument("shape", choices=SHAPES)
     parser.add_argument("kind", choices=KINDS)
     a = parser.parse_args()
-    writer = ModelWriter(a.out, SHAPES[a.shape], KINDS[a.kind])
-    writer.hyperparameters()
-    writer.tokenizer(a.tokenizer)
-    # 4-bit files keep an 8-bit embedding, as published ones do.
-    writer.matrix("token_embd.weight", writer.shape["vocab"], writer.shape["width"], KINDS["q8_0"] if a.kind == "q4_0" else None)
-    writer.vector("output_norm.weight", np.ones(writer.shape["width"]))
-    for i in range(writer.shape["layers"]):
-        writer.layer(i)
-    writer.finish()
+    write_model(a.tokenizer, a.out, a.shape, a.kind)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,83 @@
+"""The models that rows run on, made when first needed: random weights in real shapes, and the real SmolLM2."""
+import os
+import pathlib
+import subprocess
+import sys
+
+from cpu.process import Failure, require, run
+from cpu.setup import ROOT
+
+# For limits: layers, width, query and key/value rows, feed-forward width, vocabulary.
+SIZES = {"smollm2-135m": (30, 576, 576, 192, 1536, 49152), "qwen2.5-0.5b": (24, 896, 896, 128, 4864, 151936),
+         "llama3.2-1b": (16, 2048, 2048, 512, 8192, 128256)}
+
+
+def layer_parameters(shape):
+    """Weights of the layers' products, embeddings and output head left out."""
+    layers, width, q, kv, ff, _ = SIZES[shape]
+    return layers * (2 * width * q + 2 * width * kv + 3 * width * ff)
+
+
+def read_through(path):
+    """Into the page cache, so that no side pays for the disk."""
+    for file in [path] if path.is_file() else path.iterdir():
+        with open(file, "rb") as f:
+            while f.read(1 << 24):
+                pass
+
+
+class ModelFile:
+    """A GGUF file; `path()` makes it."""
+
+    def __init__(self, setup, shape, kind):
+        self.setup, self.shape, self.kind = setup, shape, kind
+        self.is_real = (shape, kind) == ("smollm2-135m", "q4_1")
+        self.short = {"smollm2-135m": "SmolLM2-135M", "qwen2.5-0.5b": "0.5B", "llama3.2-1b": "1B"}[shape]
+
+    def path(self):
+        if self.is_real:
+            require(self.setup.smollm2, "run scripts/fetch-model, or name the file with --smollm2")
+            return self.setup.smollm2
+        path = self.setup.models / f"{self.shape}-{self.kind}.gguf"
+        if not path.exists():
+            self.make(path)
+        return path
+
+    def make(self, path):
+        require(self.setup.smollm2, "its tokenizer is needed: run scripts/fetch-model, or name the file with --smollm2")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        run([sys.executable, ROOT / "bench" / "make_model.py", self.setup.smollm2, part, self.shape, self.kind])
+        part.rename(path)
+
+    def step_bytes(self):
+        """Weights that one decode step reads: all but a token embedding that is not the output head too."""
+        from gguf import GGUFReader
+        tensors = {t.name: int(t.n_bytes) for t in GGUFReader(self.path()).tensors}
+        unread = tensors["token_embd.weight"] if "output.weight" in tensors else 0
+        return sum(tensors.values()) - unread
+
+
+class Gpt2Folder:
+    """GPT-2 124M as transformers writes it, random weights, for services on both sides."""
+    shape, short = "gpt2-124m", "GPT-2 124M"
+
+    def __init__(self, setup):
+        self.setup = setup
+
+    def path(self):
+        folder = self.setup.models / self.shape
+        if not (folder / "config.json").exists():
+            require(self.setup.smollm2, "its tokenizer is needed: run scripts/fetch-model, or name the file with --smollm2")
+            part = self.setup.models / f"{self.shape}.part"
+            run([sys.executable, pathlib.Path(__file__).with_name("make_gpt2.py"), self.setup.smollm2, part])
+            os.rename(part, folder)
+        return folder
+
+
+def commit():
+    try:
+        return subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True,
+                              check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Failure(f"no commit: {error}") from error

@@ -1,0 +1,66 @@
+"""Millrace itself: `bench throughput` without HTTP, and `serve`."""
+import contextlib
+import json
+import os
+import pathlib
+import tempfile
+
+from cpu.process import free_port, require, run, server
+
+BUILD = "build it with `make build`, or name it with --binary"
+
+
+def version(setup):
+    return run([setup.binary, "version"], 30).splitlines()[0].strip()
+
+
+class Offline:
+    """Prefill, decode and output tokens a second of one model; figures of one run after one warm-up."""
+    program = "millrace bench throughput"
+
+    def __init__(self, setup, file, prompt, generate, batch=1, isa="auto"):
+        self.setup, self.file, self.tokens = setup, file, batch * generate
+        self.flags = ["--prompt", prompt, "--generate", generate, "--batch", batch, "--threads", setup.threads,
+                      "--cpu-isa", isa, "--repeat", 1]
+
+    def version(self):
+        return version(self.setup)
+
+    def run(self):
+        require(self.setup.binary, BUILD)
+        with tempfile.TemporaryDirectory() as folder:
+            out = pathlib.Path(folder) / "out.json"
+            run([self.setup.binary, "bench", "throughput", self.file.path(), *self.flags, "--json", out])
+            row = json.loads(out.read_text())["rows"][0]
+        return {"prefill": row["prefill_tokens_per_second"], "decode": row["decode_tokens_per_second"],
+                "output": self.tokens / row["seconds"]}
+
+
+class Server:
+    """`millrace serve` with one model, a GGUF file or a folder."""
+    program = "millrace serve"
+    model = "model"
+
+    def __init__(self, setup, file, users):
+        self.setup, self.file = setup, file
+        self.flags = ["--max-num-seqs", max(users, 16), "--threads", setup.threads, "--log-level", "warn"]
+
+    def version(self):
+        return version(self.setup)
+
+    @contextlib.contextmanager
+    def up(self):
+        """Yields the address and the seconds from exec to readiness."""
+        require(self.setup.binary, BUILD)
+        path = self.file.path()
+        port, admin = free_port(), free_port()
+        with tempfile.TemporaryDirectory() as folder:
+            place = pathlib.Path(folder) / self.model
+            if path.is_dir():
+                os.symlink(path, place)
+            else:
+                place.mkdir()
+                os.symlink(path, place / "model.gguf")
+            with server([self.setup.binary, "serve", folder, "--port", port, "--admin-port", admin, *self.flags],
+                        "/health/ready", port) as seconds:
+                yield f"http://127.0.0.1:{port}", seconds
