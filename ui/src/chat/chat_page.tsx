@@ -49,6 +49,8 @@ function Welcome({ onPick }: { onPick: (text: string) => void }) {
   );
 }
 
+const isNear = (el: HTMLElement) => el.scrollHeight - el.scrollTop - el.clientHeight < 60;
+
 /** Follows the end while the reader is there; scrolling up lets go. */
 function useFollow(conversation: string) {
   const box = useRef<HTMLDivElement>(null);
@@ -56,25 +58,30 @@ function useFollow(conversation: string) {
   const following = useRef(true);
   const last = useRef({ top: 0, height: 0 });
   const [away, setAway] = useState(false);
+  const note = (el: HTMLDivElement) => {
+    last.current = { top: el.scrollTop, height: el.scrollHeight };
+    setAway(!following.current && !isNear(el));
+  };
   const toEnd = () => {
+    const el = box.current;
+    if (!el) return;
     following.current = true;
-    setAway(false);
-    if (box.current) box.current.scrollTop = box.current.scrollHeight;
+    el.scrollTop = el.scrollHeight;
+    note(el);
   };
   const onScroll = () => {
     const el = box.current;
     if (!el) return;
-    const near = el.scrollHeight - el.scrollTop - el.clientHeight < 60;
     const upwards = el.scrollTop < last.current.top - 1 && el.scrollHeight >= last.current.height; // not by shrinking
-    if (near) following.current = true;
-    else if (upwards) following.current = false;
-    last.current = { top: el.scrollTop, height: el.scrollHeight };
-    setAway(!near && !following.current);
+    if (upwards) following.current = false; // near the end too: the first frame of a scroll moves little
+    else if (isNear(el)) following.current = true;
+    note(el);
   };
+  const onResize = () => (following.current ? toEnd() : box.current && note(box.current));
   useLayoutEffect(toEnd, [conversation]);
   useEffect(() => {
     if (!column.current) return;
-    const watch = new ResizeObserver(() => following.current && toEnd());
+    const watch = new ResizeObserver(onResize);
     watch.observe(column.current);
     return () => watch.disconnect();
   }, [conversation]);

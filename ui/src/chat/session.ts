@@ -40,6 +40,9 @@ export function stop(id: string) {
   running.peek()[id]?.abort();
 }
 
+// A page that is left stops its answers: it would see its requests fail, and keep that as the server's failure.
+addEventListener('pagehide', () => Object.keys(running.peek()).forEach(stop));
+
 function say(id: string, text: string, parent: string) {
   const message: Message = { id: newId(), parent, role: 'user', content: text, created: Date.now() };
   change(id, (c) => withMessage({ ...c, title: c.title || titleFrom(text) }, message));
