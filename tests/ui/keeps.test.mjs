@@ -25,6 +25,8 @@ beforeEach(async () => {
 });
 afterEach(() => browser.stop());
 
+const conversationsFile = (conversations) => ({ name: 'x.json', mimeType: 'application/json',
+  buffer: Buffer.from(JSON.stringify({ format: 'millrace-conversations', version: 1, conversations })) });
 const menu = async (title, item) => {
   await page.locator('.entry', { hasText: title }).hover();
   await page.locator('.entry', { hasText: title }).locator('summary').click();
@@ -55,11 +57,13 @@ describe('conversations', () => {
   });
 
   it('are fifty, and can be searched', async () => {
-    for (let i = 1; i <= 50; i++) {
-      if (i > 1) await page.keyboard.press('Control+k');
-      await chat.say(`Question number ${i}${i === 17 ? ' about herons' : ''}`);
-      await chat.answered(1);
-    }
+    const said = (i) => `Question number ${i}${i === 17 ? ' about herons' : ''}`;
+    const older = Array.from({ length: 49 }, (_, i) => ({ title: said(i + 1), created: 1000 * i, updated: 1000 * i,
+      messages: { a: { id: 'a', parent: '', role: 'user', content: said(i + 1), created: 1000 * i } } }));
+    await page.locator('input[type=file]').setInputFiles(conversationsFile(older));
+    await page.getByText('49 conversations imported.').waitFor();
+    await chat.say(said(50));
+    await chat.answered(1);
     assert.equal(await chat.titles.count(), 50);
     await page.reload();
     await chat.answers.first().waitFor();

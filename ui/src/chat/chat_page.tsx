@@ -1,37 +1,19 @@
 import { signal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { reachable, serverState } from '../api/poll';
-import { chatModels, type ServerState } from '../api/state';
 import { count } from '../design/format';
 import { Icon, Logo } from '../design/icons';
 import { language, t } from '../i18n';
 import { MenuButton } from '../shell/menu';
-import { change, current } from '../store/conversations';
-import { remember } from '../store/preferences';
+import { current } from '../store/conversations';
 import { shownPath, type Conversation, type Message } from '../store/tree';
 import { Composer } from './composer';
 import { MessageView } from './message';
+import { ModelNotice, ModelPicker } from './model_picker';
 import { announcement, modelOf, running, send, stop } from './session';
 import { SettingsPanel } from './settings_panel';
 
 export const settingsOpen = signal(false);
-
-function ModelPicker({ conversation, state }: { conversation: Conversation; state: ServerState | null }) {
-  const words = t.value.chat;
-  const models = chatModels(state);
-  const value = modelOf(conversation);
-  const choose = (model: string) => {
-    change(conversation.id, (c) => ({ ...c, model }));
-    remember('model', model);
-  };
-  return (
-    <select class="picker" aria-label={words.model} value={value} onChange={(e) => choose(e.currentTarget.value)}>
-      {models.length === 0 && !value && <option value="">{words.noModel}</option>}
-      {value && !models.some((m) => m.name === value) && <option value={value}>{words.modelGone(value)}</option>}
-      {models.map((m) => <option key={m.name} value={m.name}>{m.name}</option>)}
-    </select>
-  );
-}
 
 function Welcome({ onPick }: { onPick: (text: string) => void }) {
   const words = t.value.chat;
@@ -146,7 +128,8 @@ export function ChatPage() {
             <Icon name="sliders" />
           </button>
         </header>
-        {reachable.value === false && <p class="banner" role="status">{words.server.downHelp}</p>}
+        {reachable.value === false ? <p class="banner" role="status">{words.server.downHelp}</p>
+          : <ModelNotice conversation={conversation} state={state} />}
         <div class="scroller" ref={box} onScroll={onScroll} role="region" aria-label={words.chat.transcript} tabIndex={0}>
           <div class="column" ref={column}>
             {path.length === 0 ? <Welcome onPick={say} />

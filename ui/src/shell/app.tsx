@@ -4,6 +4,7 @@ import { reachable } from '../api/poll';
 import { ChatPage, settingsOpen } from '../chat/chat_page';
 import { running, stop } from '../chat/session';
 import { language, t } from '../i18n';
+import { startHighlighter } from '../markdown/highlight';
 import { currentId, startNew } from '../store/conversations';
 import { searchField } from './conversation_list';
 import { menuOpen } from './menu';
@@ -67,7 +68,7 @@ export function App() {
   useEffect(() => {
     const idle = setTimeout(() => {
       for (const load of Object.values(kLater)) void load().catch(() => {});
-      void import('../markdown/highlight').catch(() => {});
+      startHighlighter();
       void import('../live/plot').catch(() => {});
     }, 600);
     return () => clearTimeout(idle);
