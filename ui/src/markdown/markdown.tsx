@@ -44,7 +44,13 @@ const CodeBlock = memo(function CodeBlock({ text, language, settled }: { text: s
 export function Markdown({ text, growing }: { text: string; growing: boolean }) {
   const state = useRef<GrowingMarkdown | null>(null);
   state.current ??= new GrowingMarkdown();
-  const blocks = useMemo(() => state.current!.update(text, !growing), [text, growing]);
+  const [turn, setTurn] = useState(0);
+  const blocks = useMemo(() => state.current!.update(text, !growing), [text, growing, turn]);
+  useEffect(() => { // no more text may come for long
+    const wait = state.current!.behind();
+    const timer = wait > 0 ? setTimeout(() => setTurn(turn + 1), wait) : 0;
+    return () => clearTimeout(timer);
+  });
   const definitions = state.current.links();
   const show = (block: Block, i: number) => {
     if (block.code) {
