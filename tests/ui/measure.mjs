@@ -8,7 +8,6 @@ const pieces = inTokens(longAnswer());
 const server = await startServer();
 const standIn = await startStandIn(server.url, { pieces, burst: 20, pauseMs: 10 });
 const { context, stop } = await startBrowser();
-const kDetail = process.env.MILLRACE_UI_TRACE ? ['devtools.timeline', 'v8'] : []; // what the longest tasks did, too
 const line = (name, value) => console.log(`${name.padEnd(46)} ${value}`);
 const spread = (list) => {
   const sorted = [...list].sort((a, b) => a - b);
@@ -30,7 +29,7 @@ async function tasksDuring(session, act) {
   const events = [];
   const collect = ({ value }) => events.push(...value);
   session.on('Tracing.dataCollected', collect);
-  await session.send('Tracing.start', { traceConfig: { includedCategories: ['toplevel', 'disabled-by-default-devtools.timeline', ...kDetail] }, bufferUsageReportingInterval: 1000 });
+  await session.send('Tracing.start', { traceConfig: { includedCategories: ['toplevel', 'disabled-by-default-devtools.timeline'] }, bufferUsageReportingInterval: 1000 });
   const result = await act();
   const whole = new Promise((done) => session.once('Tracing.tracingComplete', done));
   await session.send('Tracing.end');
@@ -41,7 +40,7 @@ async function tasksDuring(session, act) {
   const longest = (pick) => Math.max(0, ...tasks.map(pick)) / 1000;
   const clock = tasks.filter((e) => e.dur > 50_000).length;
   const text = `${clock} tasks over 50 ms, longest ${longest((e) => e.dur).toFixed(0)} ms; of the processor ${longest((e) => e.tdur ?? 0).toFixed(0)} ms`;
-  return { result, text, events, tasks };
+  return { result, text };
 }
 
 /** Where the main thread's time went since the last call. */
@@ -99,13 +98,6 @@ try {
   const scrolled = await tasksDuring(session, () => scrollThrough(page));
   line('scrolling through it, time a frame', spread(scrolled.result));
   line('', scrolled.text);
-  if (process.env.DEBUGTOP) for (const r of [streamed, scrolled]) {
-    console.log('---');
-    for (const t of r.tasks.sort((a, b) => (b.tdur ?? 0) - (a.tdur ?? 0)).slice(0, 8)) {
-      const inner = r.events.filter((e) => e.ph === 'X' && e.pid === t.pid && e.tid === t.tid && e.name !== 'RunTask' && e.ts >= t.ts && e.ts + e.dur <= t.ts + t.dur && (e.tdur ?? 0) > 2000);
-      console.log((t.tdur / 1000).toFixed(1), inner.map((e) => `${e.name} ${(e.tdur / 1000).toFixed(1)}`).slice(0, 14).join(', '));
-    }
-  }
   line('', await where(session));
 } finally {
   await stop();
