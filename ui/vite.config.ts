@@ -13,5 +13,5 @@ export default defineConfig({
     rolldownOptions: { checks: { pluginTimings: false } }, // says how busy the machine is, not what is wrong
   },
   server: { proxy: { '/v1': server, '/ui/state': server, '/version': server } },
-  test: { environment: 'node', include: ['src/**/*.test.ts'] },
+  test: { environment: 'node', include: ['src/**/*.test.ts'], testTimeout: 60_000 }, // against hanging; a busy machine is slow
 });

@@ -2,7 +2,7 @@
 // may run, leave the page, or look like the page's own parts.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { chatOf, model, openPage, startBrowser, startServer, startStandIn } from './rig.mjs';
+import { chatOf, model, openPage, startBrowser, startServer, startStandIn, until } from './rig.mjs';
 
 const away = 'http://evil.invalid';
 const corpus = {
@@ -164,10 +164,9 @@ describe('the guard', () => {
       box.innerHTML = `<div class="markdown">${html}</div>`;
       document.body.append(box);
     }, corpus['image error'] + corpus['style attribute'] + corpus['javascript link']);
-    await page.waitForTimeout(300);
+    await until(() => page.offences.some((o) => o.startsWith('POLICY')), 'the policy stopped the handler');
     const found = await findings();
     assert.ok(found.some((f) => f.startsWith('onerror')) && found.some((f) => f.startsWith('style')));
-    assert.ok(page.offences.some((o) => o.startsWith('POLICY')), 'the policy stopped the handler');
     assert.ok(!found.includes('a script ran'), 'even then nothing runs');
   });
 

@@ -6,12 +6,29 @@ import { chatOf, model, openPage, startBrowser, startServer, startStandIn } from
 
 let server, standIn, browser, page, chat;
 const pieces = inTokens(longAnswer());
+const script = { pieces, burst: 50, pauseMs: 10 };
+let release = () => {};
+
+/** Lets the answer go on, up to this share of it. */
+function goOn(share) {
+  const at = Math.round(share * pieces.length);
+  const go = release;
+  const held = new Promise((done) => (release = done));
+  script.gate = (sent) => (sent === at ? held : undefined);
+  go();
+}
+
 before(async () => {
   server = await startServer();
-  standIn = await startStandIn(server.url, { pieces, burst: 50, pauseMs: 10 });
+  standIn = await startStandIn(server.url, script);
   browser = await startBrowser();
   page = await openPage(browser.context, standIn.url);
   chat = chatOf(page);
+  await page.evaluate(() => {
+    const el = document.querySelector('.scroller');
+    window.distance = () => el.scrollHeight - el.scrollTop - el.clientHeight;
+    window.atEnd = () => window.distance() < 5;
+  });
   await page.waitForFunction((name) => document.querySelector('.picker')?.textContent.includes(name), model);
 });
 after(async () => {
@@ -21,13 +38,11 @@ after(async () => {
 });
 
 const blocks = () => page.locator('.markdown .block').count();
-const distance = () => page.evaluate(() => {
-  const el = document.querySelector('.scroller');
-  return el.scrollHeight - el.scrollTop - el.clientHeight;
-});
+const distance = () => page.evaluate(() => window.distance());
 
 describe('a long answer', () => {
   it('grows at its end only', async () => {
+    goOn(0.2);
     await chat.say('Tell me everything.');
     await page.waitForFunction(() => document.querySelectorAll('.markdown .block').length > 30);
     await page.evaluate(() => {
@@ -38,22 +53,26 @@ describe('a long answer', () => {
       // The highlighter may still be on its way to the code among them.
       early.filter((el) => !el.classList.contains('code')).forEach((el) => watch.observe(el, { subtree: true, childList: true, characterData: true }));
     });
+    goOn(0.5);
     await page.waitForFunction(() => document.querySelectorAll('.markdown .block').length > 100);
     assert.equal(await page.evaluate(() => window.touched), 0);
     assert.equal(await page.evaluate(() => [...document.querySelectorAll('.markdown .block')].slice(0, 20).every((el) => el.known)), true);
   });
 
   it('lets the reader go, and takes them back', async () => {
+    await page.waitForFunction(() => window.atEnd());
     await page.locator('.scroller').hover();
-    await page.mouse.wheel(0, -1500);
-    await page.getByRole('button', { name: 'To the latest' }).waitFor();
+    await page.mouse.wheel(0, -40); // a first small movement is enough
+    await page.waitForFunction(() => !window.atEnd());
     const before = await blocks();
+    goOn(0.9);
     await page.waitForFunction((n) => document.querySelectorAll('.markdown .block').length > n + 5, before);
     assert.ok((await distance()) > 500, 'the page stayed where the reader is');
     await page.getByRole('button', { name: 'To the latest' }).click();
+    await page.waitForFunction(() => window.atEnd());
+    goOn(2);
     await chat.answered(1);
-    await page.waitForTimeout(300);
-    assert.ok((await distance()) < 80, `${await distance()} from the end`);
+    await page.waitForFunction(() => window.atEnd());
   });
 
   it('is whole', async () => {

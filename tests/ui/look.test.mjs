@@ -31,6 +31,10 @@ const goTo = async (name) => {
   await page.locator({ chat: '.composer', models: '.card', live: '.plot canvas' }[name]).first().waitFor();
 };
 
+/** Until nothing moves or changes its colour: what never ends is left out. */
+const settled = () => page.evaluate(() => Promise.allSettled(
+  document.getAnimations().filter((a) => a.effect.getComputedTiming().iterations < Infinity).map((a) => a.finished)));
+
 /** axe's verdict on what is shown now. */
 async function violations() {
   await page.evaluate((source) => (0, eval)(source), axe).catch(async () => {
@@ -39,6 +43,7 @@ async function violations() {
     await session.send('Runtime.evaluate', { expression: axe });
     await session.detach();
   });
+  await settled();
   const result = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
   return result.violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join('; ')}`);
 }
@@ -97,13 +102,15 @@ describe('models and live', () => {
 
   it('move when the engine works', async () => {
     await goTo('live');
+    const tile = (name) => page.locator('.tile', { hasText: name }).locator('dd');
+    const shown = (name, isSo) => page.waitForFunction(([words, test]) => [...document.querySelectorAll('.tile')]
+      .some((t) => t.textContent.includes(words) && new RegExp(test).test(t.querySelector('dd').textContent)), [name, isSo]);
+    const moved = Promise.all([shown('Tokens a second', '[1-9]'), shown('first token', '\\d')]); // watched before it happens: a second later it may be over
     const busy = fetch(`${server.url}/v1/chat/completions`, { method: 'POST', headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ model, max_tokens: 150, ignore_eos: true, messages: [{ role: 'user', content: 'Tell me a story.' }] }) }).then((r) => r.json());
-    const tile = (name) => page.locator('.tile', { hasText: name }).locator('dd');
-    await page.waitForFunction(() => [...document.querySelectorAll('.tile')].some((t) => /Tokens a second/.test(t.textContent) && parseFloat(t.querySelector('dd').textContent) > 0));
-    await busy;
-    await page.waitForFunction(() => [...document.querySelectorAll('.tile')].some((t) => /first token/.test(t.textContent) && /\d/.test(t.querySelector('dd').textContent)));
+    await Promise.all([moved, busy]);
     assert.match(await tile('Memory').textContent(), /[\d.]+ [MG]iB/);
+    await page.locator('.plot canvas').nth(7).waitFor();
     assert.equal(await page.locator('.plot canvas').count(), 8);
     await goTo('chat');
   });

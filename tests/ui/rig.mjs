@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
+import { pipeline } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
@@ -22,8 +23,26 @@ function must(file, hint) {
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
-/** `millrace serve` with SmolLM2 and a simulated model; { url, stop }. */
+/** Until it is so. */
+export async function until(isSo, what = isSo) {
+  for (const end = Date.now() + kActionMs; !(await isSo()); await sleep(20)) {
+    if (Date.now() > end) throw new Error(`not so after ${kActionMs} ms: ${what}`);
+  }
+}
+
+/**
+ * `millrace serve` with SmolLM2 and a simulated model; { url, adminUrl, stop }. While working on the pages: with MILLRACE_UI_FILES
+ * (what `scripts/build-ui build FOLDER` wrote) they come from there instead of the binary, with its headers.
+ */
 export async function startServer() {
+  const server = await startBinary();
+  const folder = process.env.MILLRACE_UI_FILES;
+  if (!folder) return server;
+  const front = await startFiles(server.url, folder);
+  return { ...server, url: front.url, stop: async () => (await front.stop(), await server.stop()) };
+}
+
+async function startBinary() {
   const binary = must(process.env.MILLRACE_BINARY ?? path.join(root, 'build/release/millrace'), 'build it, or set MILLRACE_BINARY');
   const models = process.env.MILLRACE_MODELS ?? path.join(root, 'models');
   const real = must(path.join(models, model), 'run scripts/fetch-model, or set MILLRACE_MODELS');
@@ -49,11 +68,12 @@ export async function startServer() {
   for (const end = Date.now() + kStartMs; Date.now() < end; await sleep(50)) {
     if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}:\n${logText()}`);
     if (!fs.existsSync(portFile)) continue;
-    const url = `http://127.0.0.1:${JSON.parse(fs.readFileSync(portFile, 'utf8')).port}`;
+    const ports = JSON.parse(fs.readFileSync(portFile, 'utf8'));
+    const url = `http://127.0.0.1:${ports.port}`;
     const ready = await fetch(`${url}/health/ready`).then((r) => r.ok, () => false);
     if (!ready) continue;
     const start = await (await fetch(url)).text();
-    if (start.includes('content="built"')) return { url, stop };
+    if (start.includes('content="built"')) return { url, adminUrl: `http://127.0.0.1:${ports.admin_port}`, stop };
     await stop();
     throw new Error('this binary was built without the web UI: configure with -DMILLRACE_UI=ON');
   }
@@ -61,12 +81,44 @@ export async function startServer() {
   throw new Error(`not ready after ${kStartMs} ms:\n${logText()}`);
 }
 
+/** What is not answered here goes to `target`: `mine` maps a request to its handler, or to nothing. */
+async function startFront(target, mine) {
+  const { hostname, port } = new URL(target);
+  const pass = (request, response) => {
+    const { url, method } = request;
+    const headers = { ...request.headers, host: `${hostname}:${port}` };
+    const onward = http.request({ hostname, port, path: url, method, headers, agent: false }, // no connection that is just being closed
+      (from) => (response.writeHead(from.statusCode, from.headers), pipeline(from, response, () => {})));
+    pipeline(request, onward, (error) => error && response.destroy());
+  };
+  const server = http.createServer((request, response) => (mine(request) ?? pass)(request, response));
+  await new Promise((done) => server.listen(0, '127.0.0.1', done));
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    stop: () => new Promise((done) => (server.close(done), server.closeAllConnections())),
+  };
+}
+
+const kTypes = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml' };
+
+async function startFiles(target, folder) {
+  const headers = Object.fromEntries((await fetch(target)).headers);
+  for (const name of ['content-encoding', 'content-length', 'etag', 'transfer-encoding', 'connection', 'date']) delete headers[name];
+  return startFront(target, ({ url }) => {
+    if (url !== '/' && !url.startsWith('/assets/')) return undefined;
+    const file = path.join(folder, url === '/' ? 'index.html' : path.join('/', url));
+    return (_, response) => (fs.existsSync(file)
+      ? response.writeHead(200, { ...headers, 'content-type': kTypes[path.extname(file)] }).end(fs.readFileSync(file))
+      : response.writeHead(404).end());
+  });
+}
+
 /**
  * The server at `target` with another model behind it: answers come from `script.pieces`, streamed in the API's form; every
- * request that arrived is in `script.asked`. Everything else is passed on.
+ * request that arrived is in `script.asked`. `script.gate(sent)` may hold the stream; where it returns 'break' the connection
+ * breaks. Everything else is passed on.
  */
 export async function startStandIn(target, script) {
-  const { hostname, port } = new URL(target);
   const answer = async (request, response) => {
     let body = '';
     for await (const part of request) body += part;
@@ -81,10 +133,7 @@ export async function startStandIn(target, script) {
     for (const content of script.pieces) {
       event({ choices: [{ index: 0, delta: { content }, finish_reason: null }] });
       sent++;
-      if (script.breakAfter === sent) {
-        await sleep(300); // what was sent may arrive: a broken connection loses what is still on its way
-        return response.destroy();
-      }
+      if ((await script.gate?.(sent)) === 'break') return response.destroy();
       if (sent % (script.burst ?? 1) === 0) await sleep(script.pauseMs ?? 0);
       if (response.destroyed) return;
     }
@@ -92,19 +141,8 @@ export async function startStandIn(target, script) {
     event({ choices: [], usage: { prompt_tokens: 7, completion_tokens: sent, total_tokens: 7 + sent } });
     response.end('data: [DONE]\n\n');
   };
-  const pass = (request, response) => {
-    const onward = http.request({ hostname, port, path: request.url, method: request.method, headers: { ...request.headers, host: `${hostname}:${port}` } },
-      (from) => (response.writeHead(from.statusCode, from.headers), from.pipe(response)));
-    onward.on('error', () => response.destroy());
-    request.pipe(onward);
-  };
-  const server = http.createServer((request, response) =>
-    (request.url === '/v1/chat/completions' ? answer : pass)(request, response));
-  await new Promise((done) => server.listen(0, '127.0.0.1', done));
-  return {
-    url: `http://127.0.0.1:${server.address().port}`,
-    stop: () => new Promise((done) => (server.close(done), server.closeAllConnections())),
-  };
+  const guarded = (request, response) => answer(request, response).catch(() => response.destroy()); // the page went away
+  return startFront(target, ({ url }) => (url === '/v1/chat/completions' ? guarded : undefined));
 }
 
 /** A browser with a profile of its own; { context, stop }. */
@@ -122,7 +160,7 @@ export async function startBrowser(options = {}) {
   context.setDefaultTimeout(kActionMs);
   const stop = async () => {
     await context.close();
-    fs.rmSync(profile, { recursive: true, force: true });
+    fs.rmSync(profile, { recursive: true, force: true, maxRetries: 20 }); // a process of the browser may still write there
   };
   return { context, stop };
 }

@@ -1,10 +1,10 @@
 // Asks for the server's state again and again while the page is visible, and keeps the last minutes of it.
 import { effect, signal } from '@preact/signals';
-import type { ServerState } from './state';
+import type { ModelInfo, ServerState } from './state';
 import { Series } from '../live/series';
 import { page } from '../shell/route';
 
-const kFastMs = 1000; // on the Live page
+const kFastMs = 1000; // on the Live page, and while a model comes or goes
 const kSlowMs = 4000;
 
 export const serverState = signal<ServerState | null>(null);
@@ -30,18 +30,24 @@ async function ask() {
   }
 }
 
-async function loop() {
+/** Asks now, and goes on from there. */
+export async function refreshState() {
   clearTimeout(timer);
   if (document.hidden) return;
   await ask();
   clearTimeout(timer);
-  timer = window.setTimeout(loop, page.peek() === 'live' ? kFastMs : kSlowMs);
+  timer = window.setTimeout(refreshState, isMoving() ? kFastMs : kSlowMs);
+}
+
+function isMoving(): boolean {
+  const comesOrGoes = (m: ModelInfo) => ['waiting', 'loading', 'unloading'].includes(m.state);
+  return page.peek() === 'live' || Boolean(serverState.peek()?.models.some(comesOrGoes));
 }
 
 export function startPolling() {
-  document.addEventListener('visibilitychange', loop);
+  document.addEventListener('visibilitychange', refreshState);
   effect(() => {
     void page.value;
-    void loop();
+    void refreshState();
   });
 }

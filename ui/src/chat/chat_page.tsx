@@ -1,37 +1,19 @@
 import { signal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { reachable, serverState } from '../api/poll';
-import { chatModels, type ServerState } from '../api/state';
 import { count } from '../design/format';
 import { Icon, Logo } from '../design/icons';
 import { language, t } from '../i18n';
 import { MenuButton } from '../shell/menu';
-import { change, current } from '../store/conversations';
-import { remember } from '../store/preferences';
+import { current } from '../store/conversations';
 import { shownPath, type Conversation, type Message } from '../store/tree';
 import { Composer } from './composer';
 import { MessageView } from './message';
+import { ModelNotice, ModelPicker } from './model_picker';
 import { announcement, modelOf, running, send, stop } from './session';
 import { SettingsPanel } from './settings_panel';
 
 export const settingsOpen = signal(false);
-
-function ModelPicker({ conversation, state }: { conversation: Conversation; state: ServerState | null }) {
-  const words = t.value.chat;
-  const models = chatModels(state);
-  const value = modelOf(conversation);
-  const choose = (model: string) => {
-    change(conversation.id, (c) => ({ ...c, model }));
-    remember('model', model);
-  };
-  return (
-    <select class="picker" aria-label={words.model} value={value} onChange={(e) => choose(e.currentTarget.value)}>
-      {models.length === 0 && !value && <option value="">{words.noModel}</option>}
-      {value && !models.some((m) => m.name === value) && <option value={value}>{words.modelGone(value)}</option>}
-      {models.map((m) => <option key={m.name} value={m.name}>{m.name}</option>)}
-    </select>
-  );
-}
 
 function Welcome({ onPick }: { onPick: (text: string) => void }) {
   const words = t.value.chat;
@@ -49,6 +31,8 @@ function Welcome({ onPick }: { onPick: (text: string) => void }) {
   );
 }
 
+const isNear = (el: HTMLElement) => el.scrollHeight - el.scrollTop - el.clientHeight < 60;
+
 /** Follows the end while the reader is there; scrolling up lets go. */
 function useFollow(conversation: string) {
   const box = useRef<HTMLDivElement>(null);
@@ -56,25 +40,30 @@ function useFollow(conversation: string) {
   const following = useRef(true);
   const last = useRef({ top: 0, height: 0 });
   const [away, setAway] = useState(false);
+  const note = (el: HTMLDivElement) => {
+    last.current = { top: el.scrollTop, height: el.scrollHeight };
+    setAway(!following.current && !isNear(el));
+  };
   const toEnd = () => {
+    const el = box.current;
+    if (!el) return;
     following.current = true;
-    setAway(false);
-    if (box.current) box.current.scrollTop = box.current.scrollHeight;
+    el.scrollTop = el.scrollHeight;
+    note(el);
   };
   const onScroll = () => {
     const el = box.current;
     if (!el) return;
-    const near = el.scrollHeight - el.scrollTop - el.clientHeight < 60;
     const upwards = el.scrollTop < last.current.top - 1 && el.scrollHeight >= last.current.height; // not by shrinking
-    if (near) following.current = true;
-    else if (upwards) following.current = false;
-    last.current = { top: el.scrollTop, height: el.scrollHeight };
-    setAway(!near && !following.current);
+    if (upwards) following.current = false; // near the end too: the first frame of a scroll moves little
+    else if (isNear(el)) following.current = true;
+    note(el);
   };
+  const onResize = () => (following.current ? toEnd() : box.current && note(box.current));
   useLayoutEffect(toEnd, [conversation]);
   useEffect(() => {
     if (!column.current) return;
-    const watch = new ResizeObserver(() => following.current && toEnd());
+    const watch = new ResizeObserver(onResize);
     watch.observe(column.current);
     return () => watch.disconnect();
   }, [conversation]);
@@ -139,7 +128,8 @@ export function ChatPage() {
             <Icon name="sliders" />
           </button>
         </header>
-        {reachable.value === false && <p class="banner" role="status">{words.server.downHelp}</p>}
+        {reachable.value === false ? <p class="banner" role="status">{words.server.downHelp}</p>
+          : <ModelNotice conversation={conversation} state={state} />}
         <div class="scroller" ref={box} onScroll={onScroll} role="region" aria-label={words.chat.transcript} tabIndex={0}>
           <div class="column" ref={column}>
             {path.length === 0 ? <Welcome onPick={say} />

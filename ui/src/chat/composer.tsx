@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Icon } from '../design/icons';
 import { t } from '../i18n';
 
@@ -22,7 +22,7 @@ export function Composer({ conversation, busy, blocked, onSend, onStop, onEditLa
   const write = (to: string) => (drafts.value = { ...drafts.peek(), [conversation]: to });
   const ready = text.trim() !== '' && !busy && !blocked;
 
-  useEffect(() => {
+  useLayoutEffect(() => { // before the next key arrives
     if (matchMedia('(hover: hover)').matches) field.current?.focus(); // not where it opens a keyboard over the page
   }, [conversation]);
 

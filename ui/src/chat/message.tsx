@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { CopyButton } from '../design/copy_button';
 import { count, duration, rate } from '../design/format';
 import { Icon } from '../design/icons';
@@ -41,7 +41,7 @@ function Editor({ conversation, message, onEdit }: Props) {
   const words = t.value.chat;
   const [text, setText] = useState(message.content);
   const field = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => field.current?.focus(), []);
+  useLayoutEffect(() => field.current?.focus(), []);
   const submit = () => {
     if (!text.trim()) return;
     onEdit('');

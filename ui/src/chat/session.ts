@@ -2,12 +2,13 @@
 import { signal } from '@preact/signals';
 import { ApiError, streamChat } from '../api/chat';
 import { chatModels } from '../api/state';
-import { serverState } from '../api/poll';
+import { refreshState, serverState } from '../api/poll';
 import { t } from '../i18n';
 import { change, peekConversation, save } from '../store/conversations';
 import { newId, pathTo, shownPath, titleFrom, withMessage, type Conversation, type Message } from '../store/tree';
 
-const kFlushMs = 40; // new text is shown that often
+const kFlushMs = 40; // new text is shown that often,
+const kMostShown = 4000; // that many characters at once: after a pause in the network more may have come than a frame has time for
 
 /** Conversation id → how to stop its answer. */
 export const running = signal<Record<string, AbortController>>({});
@@ -40,6 +41,9 @@ export function stop(id: string) {
   running.peek()[id]?.abort();
 }
 
+// A page that is left stops its answers: it would see its requests fail, and keep that as the server's failure.
+addEventListener('pagehide', () => Object.keys(running.peek()).forEach(stop));
+
 function say(id: string, text: string, parent: string) {
   const message: Message = { id: newId(), parent, role: 'user', content: text, created: Date.now() };
   change(id, (c) => withMessage({ ...c, title: c.title || titleFrom(text) }, message));
@@ -65,6 +69,7 @@ async function run(id: string, parent: string) {
     const said = error instanceof ApiError && error.status > 0 ? error.message : '';
     writer.end({ ending: 'error', error: said || t.peek().chat.unreachable });
     announcement.value = t.peek().chat.failed;
+    void refreshState(); // the model or the server may be gone
   }
   const { [id]: _, ...others } = running.peek();
   running.value = others;
@@ -74,25 +79,32 @@ async function run(id: string, parent: string) {
 /** Gathers pieces and puts them into the message a few times a second. */
 class AnswerWriter {
   private text = '';
+  private shown = 0;
   private timer = 0;
 
   constructor(private readonly conversation: string, private readonly message: string) {}
 
   add(piece: string) {
     this.text += piece;
-    this.timer ||= window.setTimeout(() => this.flush({}), kFlushMs);
+    this.timer ||= window.setTimeout(() => this.next(), kFlushMs);
   }
 
   end(last: Partial<Message>) {
-    this.flush(last);
+    clearTimeout(this.timer);
+    this.show(this.text.length, last);
   }
 
-  private flush(more: Partial<Message>) {
-    clearTimeout(this.timer);
+  private next() {
     this.timer = 0;
+    this.show(Math.min(this.text.length, this.shown + kMostShown), {});
+    if (this.shown < this.text.length) this.add('');
+  }
+
+  private show(length: number, more: Partial<Message>) {
+    this.shown = length;
     change(this.conversation, (c) => {
       const before = c.messages[this.message];
-      return before ? withMessage(c, { ...before, ...more, content: this.text }) : c;
+      return before ? withMessage(c, { ...before, ...more, content: this.text.slice(0, length) }) : c;
     });
   }
 }

@@ -44,7 +44,7 @@ export function createPlot(box: HTMLElement, options: PlotOptions) {
     padding: [8, 26, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 6 } },
-    scales: { x: { time: true }, y: { range: (_u, _low, high) => [0, options.max ?? (Math.max(high ?? 0, 1e-9) * 1.15)] } },
+    scales: { x: { time: true }, y: { range: (_u, _low, high) => [0, options.max ?? ((high || 1) * 1.15)] } },
     axes: [
       axis(ink, grid, { size: 26, space: 70, values: (_u, ticks) => ticks.map((s) => new Date(s * 1000).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false })) }),
       axis(ink, grid, { size: 58, space: 34, values: (_u, ticks) => ticks.map(options.format) }),

@@ -49,6 +49,15 @@ describe('Series', () => {
     expect(series.rows[0]!.generated).toBeNull();
     expect(series.rows[1]).toMatchObject({ generated: 50, cpu: 1, running: 3, blocksUsed: 4, blocksCached: 6, blocksAll: 100 });
   });
+  it('does not count again what a model did before it was unloaded', () => {
+    const series = new Series();
+    series.add(state(0, { generation_tokens: 5000 }), 0);
+    const gone = state(1, {});
+    delete gone.models[0]!.live;
+    series.add(gone, 1);
+    series.add(state(2, { generation_tokens: 5030 }), 2);
+    expect(series.rows.map((r) => r.generated)).toEqual([null, 0, 30]);
+  });
   it('counts prefix hits of the last seconds', () => {
     const series = new Series();
     series.add(state(0, { prefix_queries: 1000, prefix_hits: 0 }), 0);

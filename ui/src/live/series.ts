@@ -1,6 +1,6 @@
 // The last minutes of the server's figures, as columns for plots. Rates and percentiles are of the time between samples:
 // percentiles over the last few seconds, so that a quiet second does not leave a hole.
-import type { Histogram, ServerState } from '../api/state';
+import type { Histogram, LiveFigures, ServerState } from '../api/state';
 
 export const kWindowSeconds = 300;
 const kPercentileSeconds = 10;
@@ -12,15 +12,11 @@ export const columns = [
 export type Column = (typeof columns)[number];
 export type Row = Record<Column, number | null>;
 
+/** What grows, by model. One that is unloaded is remembered: what it did before is not done again when it comes back. */
 interface Totals {
   seconds: number;
-  generated: number;
-  prompted: number;
-  queries: number;
-  hits: number;
   cpu: number;
-  ttft: Histogram;
-  inter: Histogram;
+  models: Map<string, LiveFigures>;
 }
 
 /** The quantile of what was observed between the two, in the histogram's unit; null where nothing was. */
@@ -54,19 +50,24 @@ export function mergeHistograms(list: Histogram[]): Histogram {
   return { bounds: first.bounds, counts };
 }
 
-function totalsOf(state: ServerState): Totals {
-  const live = state.models.flatMap((m) => (m.live ? [m.live] : []));
-  const sum = (pick: (l: (typeof live)[number]) => number) => live.reduce((a, l) => a + pick(l), 0);
-  return {
-    seconds: state.seconds,
-    generated: sum((l) => l.generation_tokens),
-    prompted: sum((l) => l.prompt_tokens),
-    queries: sum((l) => l.prefix_queries),
-    hits: sum((l) => l.prefix_hits),
-    cpu: state.process.cpu_seconds,
-    ttft: mergeHistograms(live.map((l) => l.ttft)),
-    inter: mergeHistograms(live.map((l) => l.inter_token)),
-  };
+function totalsOf(state: ServerState, before?: Totals): Totals {
+  const models = new Map(before?.models);
+  for (const m of state.models) if (m.live) models.set(m.name, m.live);
+  return { seconds: state.seconds, cpu: state.process.cpu_seconds, models };
+}
+
+/** The models that are in both, as they were and as they are. */
+function pairs(before: Totals, now: Totals): [LiveFigures, LiveFigures][] {
+  return [...now.models].flatMap(([name, live]) => {
+    const then = before.models.get(name);
+    return then ? [[then, live]] : [];
+  });
+}
+
+type Count = (live: LiveFigures) => number;
+
+function grown(before: Totals, now: Totals, count: Count): number {
+  return pairs(before, now).reduce((sum, [then, live]) => sum + Math.max(0, count(live) - count(then)), 0);
 }
 
 export class Series {
@@ -74,10 +75,10 @@ export class Series {
   private history: Totals[] = []; // as far back as percentiles look
 
   add(state: ServerState, nowSeconds = Date.now() / 1000) {
-    const now = totalsOf(state);
     const last = this.history[this.history.length - 1];
-    if (last && now.seconds < last.seconds) this.clear(); // another server process
+    if (last && state.seconds < last.seconds) this.clear(); // another server process
     const before = this.history[this.history.length - 1];
+    const now = totalsOf(state, before);
     const old = this.history[0];
     this.rows.push(this.row(state, nowSeconds, now, before, old));
     this.history.push(now);
@@ -96,31 +97,31 @@ export class Series {
 
   private row(state: ServerState, time: number, now: Totals, before?: Totals, old?: Totals): Row {
     const live = state.models.flatMap((m) => (m.live ? [m.live] : []));
-    const sum = (pick: (l: (typeof live)[number]) => number) => live.reduce((a, l) => a + pick(l), 0);
-    const rate = (pick: (t: Totals) => number) => {
-      const seconds = before ? now.seconds - before.seconds : 0;
-      return before && seconds > 0 ? Math.max(0, pick(now) - pick(before)) / seconds : null;
+    const sum = (count: Count) => live.reduce((a, l) => a + count(l), 0);
+    const seconds = before ? now.seconds - before.seconds : 0;
+    const rate = (count: Count) => (before && seconds > 0 ? grown(before, now, count) / seconds : null);
+    const percentile = (pick: (l: LiveFigures) => Histogram, q: number) => {
+      const both = old ? pairs(old, now) : [];
+      return quantileBetween(mergeHistograms(both.map(([then]) => pick(then))), mergeHistograms(both.map(([, l]) => pick(l))), q);
     };
-    const percentile = (pick: (t: Totals) => Histogram, q: number) =>
-      old ? quantileBetween(pick(old), pick(now), q) : null;
-    const queried = old ? now.queries - old.queries : 0;
+    const queried = old ? grown(old, now, (l) => l.prefix_queries) : 0;
     const blocks = sum((l) => l.kv_blocks);
     const cached = sum((l) => l.kv_blocks_cached);
     return {
       time,
       running: sum((l) => l.running),
       waiting: sum((l) => l.waiting),
-      generated: rate((t) => t.generated),
-      prompted: rate((t) => t.prompted),
-      ttft50: percentile((t) => t.ttft, 0.5),
-      ttft99: percentile((t) => t.ttft, 0.99),
-      inter50: percentile((t) => t.inter, 0.5),
-      inter99: percentile((t) => t.inter, 0.99),
+      generated: rate((l) => l.generation_tokens),
+      prompted: rate((l) => l.prompt_tokens),
+      ttft50: percentile((l) => l.ttft, 0.5),
+      ttft99: percentile((l) => l.ttft, 0.99),
+      inter50: percentile((l) => l.inter_token, 0.5),
+      inter99: percentile((l) => l.inter_token, 0.99),
       blocksUsed: blocks - sum((l) => l.kv_blocks_free) - cached,
       blocksCached: cached,
       blocksAll: blocks,
-      hitRatio: old && queried > 0 ? (now.hits - old.hits) / queried : null,
-      cpu: rate((t) => t.cpu),
+      hitRatio: old && queried > 0 ? grown(old, now, (l) => l.prefix_hits) / queried : null,
+      cpu: before && seconds > 0 ? (now.cpu - before.cpu) / seconds : null,
       resident: state.process.resident_bytes,
     };
   }

@@ -117,7 +117,9 @@ describe('GrowingMarkdown', () => {
     const growing = new GrowingMarkdown(() => (clock += 50));
     expect(growing.update('one', false).map((b) => b.raw)).toEqual(['one']);
     expect(growing.update('one two', false).map((b) => b.raw)).toEqual(['one']);
+    expect(growing.behind()).toBeGreaterThan(0);
     expect(growing.update('one two', true).map((b) => b.raw)).toEqual(['one two']);
+    expect(growing.behind()).toBe(0);
     clock += 10_000;
     expect(growing.update('one two three', false).map((b) => b.raw)).toEqual(['one two three']);
   });

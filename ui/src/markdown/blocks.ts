@@ -13,7 +13,8 @@ export interface Block {
 const kLongList = 40; // items; a longer one
 const kListPart = 20; // gives up that many at a time
 const kSlowMs = 20;
-const kRest = 8; // times the time it took, before a slow text is read again
+const kRest = 8; // times the time it took, before a slow text is read again,
+const kMostRestMs = 2000; // but no longer: the machine may have been busy with something else
 
 export class GrowingMarkdown {
   private text = '';
@@ -22,13 +23,15 @@ export class GrowingMarkdown {
   private definitions = '';
   private shown: Block[] = [];
   private notBefore = 0;
+  private late = 0;
 
   constructor(private readonly now: () => number = () => performance.now()) {}
 
   /** The blocks of the text; those that were settled before are the same objects as before. */
   update(text: string, whole = true): Block[] {
     const start = this.now();
-    if (!whole && start < this.notBefore) return this.shown;
+    this.late = whole ? 0 : Math.max(0, this.notBefore - start);
+    if (this.late > 0) return this.shown;
     if (!text.startsWith(this.text)) {
       this.settled = [];
       this.settledLength = 0;
@@ -37,8 +40,13 @@ export class GrowingMarkdown {
     this.text = text;
     this.shown = this.read(text.slice(this.settledLength));
     const cost = this.now() - start;
-    this.notBefore = cost > kSlowMs ? start + cost * (1 + kRest) : 0;
+    this.notBefore = cost > kSlowMs ? start + cost + Math.min(cost * kRest, kMostRestMs) : 0;
     return this.shown;
+  }
+
+  /** 0, or the time in ms after which the text given last wants to be given again: it was not read. */
+  behind(): number {
+    return this.late;
   }
 
   /** Link definitions seen so far, as Markdown: blocks are rendered one by one and may refer to them. */

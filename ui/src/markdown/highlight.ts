@@ -1,26 +1,24 @@
-// The highlighter, loaded when the first code block is complete. Output is escaped text within <span class="hljs-…">.
-import core from 'highlight.js/lib/core';
-import bash from 'highlight.js/lib/languages/bash';
-import c from 'highlight.js/lib/languages/c';
-import cpp from 'highlight.js/lib/languages/cpp';
-import csharp from 'highlight.js/lib/languages/csharp';
-import css from 'highlight.js/lib/languages/css';
-import diff from 'highlight.js/lib/languages/diff';
-import go from 'highlight.js/lib/languages/go';
-import java from 'highlight.js/lib/languages/java';
-import javascript from 'highlight.js/lib/languages/javascript';
-import json from 'highlight.js/lib/languages/json';
-import python from 'highlight.js/lib/languages/python';
-import rust from 'highlight.js/lib/languages/rust';
-import sql from 'highlight.js/lib/languages/sql';
-import typescript from 'highlight.js/lib/languages/typescript';
-import xml from 'highlight.js/lib/languages/xml';
-import yaml from 'highlight.js/lib/languages/yaml';
+// The highlighter, in a thread of its own: a long block of code would be felt. Started when the first is needed or soon after
+// the first paint, so that it is there without the server too.
+import type { HighlightAnswer, HighlightRequest } from './highlight_worker';
 
-const languages = { bash, c, cpp, csharp, css, diff, go, java, javascript, json, python, rust, sql, typescript, xml, yaml };
-for (const [name, language] of Object.entries(languages)) core.registerLanguage(name, language);
+let worker: Worker | null = null;
+let last = 0;
+const asked = new Map<number, (parts: string[] | null) => void>();
 
-/** HTML, or null for a language it does not know. */
-export function highlight(text: string, language: string): string | null {
-  return core.getLanguage(language) ? core.highlight(text, { language, ignoreIllegals: true }).value : null;
+export function startHighlighter(): Worker {
+  if (worker) return worker;
+  worker = new Worker(new URL('./highlight_worker.ts', import.meta.url), { type: 'module' });
+  worker.onmessage = ({ data }: MessageEvent<HighlightAnswer>) => {
+    asked.get(data.id)?.(data.parts);
+    asked.delete(data.id);
+  };
+  return worker;
+}
+
+/** HTML of each of code_parts' parts, or null for a language it does not know. */
+export function highlight(text: string, language: string): Promise<string[] | null> {
+  const id = ++last;
+  startHighlighter().postMessage({ id, text, language } satisfies HighlightRequest);
+  return new Promise((done) => asked.set(id, done));
 }

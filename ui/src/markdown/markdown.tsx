@@ -3,9 +3,11 @@ import { memo } from '../design/memo';
 import { CopyButton } from '../design/copy_button';
 import { t } from '../i18n';
 import { GrowingMarkdown, type Block } from './blocks';
+import { textParts } from './code_parts';
+import { highlight } from './highlight';
 import { renderMarkdown } from './render';
 
-const kHighlightLimit = 60_000; // characters; above it the wait is felt
+const kHighlightLimit = 200_000; // characters; so many coloured words are slow to show
 
 const TextBlock = memo(function TextBlock({ raw, links }: { raw: string; links: string }) {
   const html = useMemo(() => renderMarkdown(raw, links), [raw, links]);
@@ -13,13 +15,13 @@ const TextBlock = memo(function TextBlock({ raw, links }: { raw: string; links: 
 });
 
 const CodeBlock = memo(function CodeBlock({ text, language, settled }: { text: string; language: string; settled: boolean }) {
-  const [html, setHtml] = useState<string | null>(null);
+  const [html, setHtml] = useState<string[] | null>(null);
   const wanted = settled && language !== '' && text.length < kHighlightLimit;
   useEffect(() => {
     setHtml(null);
     if (!wanted) return;
     let gone = false;
-    void import('./highlight').then(({ highlight }) => !gone && setHtml(highlight(text, language.toLowerCase())), () => {});
+    void highlight(text, language.toLowerCase()).then((parts) => !gone && setHtml(parts));
     return () => void (gone = true);
   }, [wanted, text, language]);
   return (
@@ -29,7 +31,10 @@ const CodeBlock = memo(function CodeBlock({ text, language, settled }: { text: s
         <CopyButton text={() => text} label={t.value.chat.copyCode} />
       </div>
       <pre tabIndex={0}>
-        {html === null ? <code key="plain">{text}</code> : <code key="coloured" dangerouslySetInnerHTML={{ __html: html }} />}
+        <code>
+          {textParts(text).map((part, i) => (html === null ? <span key={i} class="part">{part}</span>
+            : <span key={`coloured ${i}`} class="part" dangerouslySetInnerHTML={{ __html: html[i] ?? '' }} />))}
+        </code>
       </pre>
     </div>
   );
@@ -39,7 +44,13 @@ const CodeBlock = memo(function CodeBlock({ text, language, settled }: { text: s
 export function Markdown({ text, growing }: { text: string; growing: boolean }) {
   const state = useRef<GrowingMarkdown | null>(null);
   state.current ??= new GrowingMarkdown();
-  const blocks = useMemo(() => state.current!.update(text, !growing), [text, growing]);
+  const [turn, setTurn] = useState(0);
+  const blocks = useMemo(() => state.current!.update(text, !growing), [text, growing, turn]);
+  useEffect(() => { // no more text may come for long
+    const wait = state.current!.behind();
+    const timer = wait > 0 ? setTimeout(() => setTurn(turn + 1), wait) : 0;
+    return () => clearTimeout(timer);
+  });
   const definitions = state.current.links();
   const show = (block: Block, i: number) => {
     if (block.code) {

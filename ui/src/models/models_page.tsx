@@ -63,6 +63,8 @@ function Card({ model }: { model: ModelInfo }) {
         <div class="loading"><progress max={100} value={percent} aria-label={words.states.loading} /><span>{model.stage} {percent} %</span></div>
       )}
       {model.state === 'failed' && <p class="notice bad">{words.failedHelp}</p>}
+      {model.state === 'unloading' && <p class="notice">{words.unloadingHelp}</p>}
+      {model.state === 'unloaded' && <p class="notice">{words.unloadedHelp} <code>POST /v2/repository/models/{encodeURIComponent(model.name)}/load</code></p>}
       {model.family && (
         <dl class="facts">
           <Fact name={words.family} value={model.family} />

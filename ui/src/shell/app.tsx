@@ -1,9 +1,10 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import type { ComponentType } from 'preact';
 import { reachable } from '../api/poll';
 import { ChatPage, settingsOpen } from '../chat/chat_page';
 import { running, stop } from '../chat/session';
 import { language, t } from '../i18n';
+import { startHighlighter } from '../markdown/highlight';
 import { currentId, startNew } from '../store/conversations';
 import { searchField } from './conversation_list';
 import { menuOpen } from './menu';
@@ -40,7 +41,7 @@ function onKey(e: KeyboardEvent) {
     goTo('chat');
   } else if (e.key === '/') {
     if (matchMedia('(max-width: 56rem)').matches) menuOpen.value = true;
-    setTimeout(() => searchField.peek()?.focus());
+    queueMicrotask(() => searchField.peek()?.focus()); // the drawer is shown by then, and the next key not there yet
   } else if (e.key === ',') {
     goTo('chat');
     settingsOpen.value = !settingsOpen.peek();
@@ -60,14 +61,17 @@ export function App() {
     document.documentElement.lang = language.value === 'zh' ? 'zh-CN' : 'en';
     document.title = titleOf(name);
   }, [language.value, name]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     addEventListener('keydown', onKey);
+    return () => removeEventListener('keydown', onKey);
+  }, []);
+  useEffect(() => {
     const idle = setTimeout(() => {
       for (const load of Object.values(kLater)) void load().catch(() => {});
-      void import('../markdown/highlight').catch(() => {});
+      startHighlighter();
       void import('../live/plot').catch(() => {});
     }, 600);
-    return () => (removeEventListener('keydown', onKey), clearTimeout(idle));
+    return () => clearTimeout(idle);
   }, []);
   return (
     <>

@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Icon } from '../design/icons';
 import { t } from '../i18n';
 import {
@@ -69,7 +69,7 @@ function EntryMenu({ entry, onRename }: { entry: ListEntry; onRename: () => void
 function RenameField({ entry, onDone }: { entry: ListEntry; onDone: () => void }) {
   const field = useRef<HTMLInputElement>(null);
   const left = useRef(false);
-  useEffect(() => field.current?.select(), []);
+  useLayoutEffect(() => field.current?.select(), []);
   const finish = (keep: boolean) => {
     if (left.current) return;
     left.current = true;

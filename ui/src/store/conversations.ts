@@ -1,6 +1,6 @@
 // The conversations of this browser: the list, the open one, and those with an answer running. Answers are written soon
 // after they come, names at once; what is deleted leaves the list when it has left the store, so a reload shows the same.
-// What was running when a page was closed is found as stopped.
+// What was running when a page was closed is found as stopped. Reading takes time: what a person did meanwhile stands.
 import { computed, signal } from '@preact/signals';
 import { erase, isKept, loadAll, loadConversation, loadEntries, store, type ListEntry } from './db';
 import { recall, remember } from './preferences';
@@ -12,6 +12,7 @@ export const entries = signal<ListEntry[]>([]);
 export const kept = signal(true);
 /** Loaded or new conversations by id. */
 const loaded = signal<Record<string, Conversation>>({});
+/** Not loaded yet just after the start only. */
 export const currentId = signal('');
 export const current = computed<Conversation | null>(() => loaded.value[currentId.value] ?? null);
 
@@ -19,6 +20,8 @@ const dirty = new Set<string>();
 /** Being deleted: an answer that still ends must not write them again. */
 const leaving = new Set<string>();
 let timer = 0;
+/** Asked for last: of two that are being read this one is shown. */
+let wanted = '';
 
 export function peekConversation(id: string): Conversation | undefined {
   return loaded.peek()[id];
@@ -51,33 +54,36 @@ export async function save() {
 }
 
 export async function startConversations() {
-  const last = recall('open'); // before the new chat takes its place
-  startNew();
+  const last = recall('open') ?? '';
+  if (last) currentId.value = wanted = last;
+  else startNew();
   kept.value = await isKept();
-  entries.value = sorted(await loadEntries().catch(() => []));
+  const found = await loadEntries().catch(() => []);
+  const known = new Set(entries.peek().map((e) => e.id));
+  entries.value = sorted([...entries.peek(), ...found.filter((e) => !known.has(e.id))]);
   addEventListener('pagehide', () => void save());
   document.addEventListener('visibilitychange', () => document.hidden && void save());
-  if (last && entries.value.some((e) => e.id === last)) await openConversation(last);
+  if (wanted === last) await openConversation(last);
+  if (!current.peek()) startNew();
 }
 
 /** An empty chat with the settings of the last one; it is listed once something is said. */
 export function startNew() {
   const like = current.peek();
-  if (like && Object.keys(like.messages).length === 0) return;
+  if (like && Object.keys(like.messages).length === 0) {
+    wanted = like.id;
+    return;
+  }
   const fresh = newConversation(like ?? undefined);
   if (!like) fresh.model = recall('model') ?? '';
   loaded.value = { ...loaded.peek(), [fresh.id]: fresh };
-  currentId.value = fresh.id;
+  currentId.value = wanted = fresh.id;
   remember('open', '');
 }
 
 export async function openConversation(id: string) {
-  if (!loaded.peek()[id]) {
-    const found = await loadConversation(id).catch(() => undefined);
-    if (!found) return;
-    for (const m of Object.values(found.messages)) if (m.role === 'assistant') m.ending ??= 'stopped';
-    loaded.value = { ...loaded.peek(), [id]: found };
-  }
+  wanted = id;
+  if (!(await read(id)) || wanted !== id) return;
   currentId.value = id;
   remember('open', id);
 }
@@ -94,7 +100,7 @@ export async function removeConversation(id: string) {
 }
 
 export async function renameConversation(id: string, title: string) {
-  await openQuietly(id);
+  await read(id);
   change(id, (c) => ({ ...c, title }));
   await save();
 }
@@ -102,7 +108,7 @@ export async function renameConversation(id: string, title: string) {
 export async function conversationsForExport(id?: string): Promise<Conversation[]> {
   await save();
   if (!id) return kept.peek() ? loadAll() : entries.peek().flatMap((e) => loaded.peek()[e.id] ?? []);
-  await openQuietly(id);
+  await read(id);
   return [loaded.peek()[id]].flatMap((c) => c ?? []);
 }
 
@@ -112,10 +118,14 @@ export async function addConversations(list: Conversation[]) {
   await store(list).catch(() => (kept.value = false));
 }
 
-async function openQuietly(id: string) {
-  if (loaded.peek()[id]) return;
+/** Loads it; true when it is there. */
+async function read(id: string): Promise<boolean> {
+  if (loaded.peek()[id]) return true;
   const found = await loadConversation(id).catch(() => undefined);
-  if (found) loaded.value = { ...loaded.peek(), [id]: found };
+  if (!found) return false;
+  for (const m of Object.values(found.messages)) if (m.role === 'assistant') m.ending ??= 'stopped';
+  loaded.value = { [id]: found, ...loaded.peek() }; // it may have been loaded and changed meanwhile
+  return true;
 }
 
 function sorted(list: ListEntry[]): ListEntry[] {
