@@ -85,7 +85,10 @@ class CannedServer {
   }
   std::uint16_t port() const { return port_; }
   int num_requests() const { return num_requests_; }
-  int num_connections() const { return static_cast<int>(peers_.size()); }
+  int num_connections() const {
+    std::lock_guard lock(mutex_);
+    return static_cast<int>(peers_.size());
+  }
 
  private:
   void accept_all() {
@@ -151,7 +154,7 @@ class CannedServer {
   std::atomic<bool> stopping_{false};
   std::atomic<int> num_requests_{0};
   std::thread acceptor_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::vector<int> open_;
   std::vector<std::thread> peers_;
 };

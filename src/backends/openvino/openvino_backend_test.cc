@@ -24,7 +24,7 @@
 #include <sanitizer/lsan_interface.h>
 // What the runtime's thread library never gives back.
 extern "C" const char* __lsan_default_suppressions() {
-  return "leak:libtbbbind\n";
+  return "leak:libtbb\n";
 }
 #endif
 
