@@ -111,6 +111,9 @@ class FakeServer {
     add_public_routes(router, context);
     add_admin_routes(admin, context);
   }
+  ~FakeServer() { workers.wait_idle(); }
+  FakeServer(const FakeServer&) = delete;
+  FakeServer& operator=(const FakeServer&) = delete;
   serving::FakeGenerator& generator() { return backend.last->fake(); }
 
   static net::HttpRequest request(std::string method, std::string path, std::string body = {}) {
@@ -184,12 +187,12 @@ class FakeServer {
  public:
   serving::FakeBackend backend;
   Metrics metrics;
+  WorkerPool workers{"test", 2};  // outlives the models, whose threads hand it their answers
   serving::ModelStore store{
       {.path = folder_.path(), .defaults = {}, .memory = {.total_bytes = 1 << 20}},
       {&backend},
       metrics};
   serving::Admission admission{{}};
-  WorkerPool workers{"test", 2};
   serving::TextService text{store, admission, workers, metrics, std::chrono::milliseconds(150)};
   serving::TensorService tensors{store, admission, workers};
   ApiContext context{store, text, tensors, admission, metrics, options_};

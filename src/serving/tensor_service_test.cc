@@ -38,15 +38,17 @@ class TensorServiceTest : public testing::Test {
                         .data = std::as_bytes(std::span(values))}}};
   }
 
+  ~TensorServiceTest() override { workers.wait_idle(); }
+
   TemporaryFolder folder;
   FakeBackend backend;
   FakeTensorModel* model = nullptr;
   Metrics metrics;
+  WorkerPool workers{"test", 2};  // outlives the models, whose threads hand it their answers
   ModelStore store{{.path = folder.path(), .defaults = {}, .memory = {.total_bytes = 1 << 20}},
                    {&backend},
                    metrics};
   Admission admission{{.max_requests = 2}};
-  WorkerPool workers{"test", 2};
   TensorService service{store, admission, workers};
 };
 

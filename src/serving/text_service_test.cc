@@ -48,14 +48,16 @@ class ServiceTest : public testing::Test {
     return stream ? Error{} : stream.error();
   }
 
+  ~ServiceTest() override { workers.wait_idle(); }
+
   TemporaryFolder folder;
   FakeBackend backend;
   Metrics metrics;
+  WorkerPool workers{"test", 2};  // outlives the models, whose threads hand it their answers
   ModelStore store{{.path = folder.path(), .defaults = {}, .memory = {.total_bytes = 1 << 20}},
                    {&backend},
                    metrics};
   Admission admission{{.max_requests = 4}};
-  WorkerPool workers{"test", 2};
   TextService service{store, admission, workers, metrics, 150ms};
   ModelHandle model;
   FakeGenerator* fake = nullptr;
