@@ -41,10 +41,10 @@ describe('chat', () => {
       const look = () => window.lengths.add(document.querySelector('.assistant.growing .markdown')?.textContent.length ?? 0);
       new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true });
     });
-    const body = await requestOf(() => chat.say('Count from one to ten in words.'));
+    const body = await requestOf(() => chat.say('Tell me a long story about a river, a mill and a miller, with many chapters.'));
     assert.equal(body.model, model);
     assert.equal(body.stream, true);
-    assert.deepEqual(body.messages, [{ role: 'user', content: 'Count from one to ten in words.' }]);
+    assert.deepEqual(body.messages, [{ role: 'user', content: 'Tell me a long story about a river, a mill and a miller, with many chapters.' }]);
     await chat.answered(1);
     const steps = await page.evaluate(() => window.lengths.size);
     assert.ok(steps > 3, `the text grew in ${steps} steps`);

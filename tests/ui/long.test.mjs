@@ -67,7 +67,8 @@ describe('a long answer', () => {
     const before = await blocks();
     goOn(0.9);
     await page.waitForFunction((n) => document.querySelectorAll('.markdown .block').length > n + 5, before);
-    assert.ok((await distance()) > 500, 'the page stayed where the reader is');
+    const left = await distance();
+    assert.ok(left > 500, `the page stayed where the reader is, not ${left} from the end`);
     await page.getByRole('button', { name: 'To the latest' }).click();
     await page.waitForFunction(() => window.atEnd());
     goOn(2);

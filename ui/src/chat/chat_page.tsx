@@ -33,11 +33,18 @@ function Welcome({ onPick }: { onPick: (text: string) => void }) {
 
 const isNear = (el: HTMLElement) => el.scrollHeight - el.scrollTop - el.clientHeight < 60;
 
-/** Follows the end while the reader is there; scrolling up lets go. */
+type Intent = 'up' | 'down' | 'either';
+const kKeys: Record<string, Intent> = { ArrowUp: 'up', PageUp: 'up', Home: 'up', ArrowDown: 'down', PageDown: 'down', End: 'down' };
+
+/**
+ * Follows the end while the reader is there; scrolling up lets go. What a wheel or a key asks for counts at once: positions
+ * alone do not tell a reader's scroll from a page whose heights were estimates.
+ */
 function useFollow(conversation: string) {
   const box = useRef<HTMLDivElement>(null);
   const column = useRef<HTMLDivElement>(null);
   const following = useRef(true);
+  const intent = useRef<Intent>('either');
   const last = useRef({ top: 0, height: 0 });
   const [away, setAway] = useState(false);
   const note = (el: HTMLDivElement) => {
@@ -48,15 +55,20 @@ function useFollow(conversation: string) {
     const el = box.current;
     if (!el) return;
     following.current = true;
+    intent.current = 'either';
     el.scrollTop = el.scrollHeight;
     note(el);
+  };
+  const wants = (what: Intent) => {
+    intent.current = what;
+    if (what === 'up' && (box.current?.scrollTop ?? 0) > 0) following.current = false;
   };
   const onScroll = () => {
     const el = box.current;
     if (!el) return;
-    const upwards = el.scrollTop < last.current.top - 1 && el.scrollHeight >= last.current.height; // not by shrinking
-    if (upwards) following.current = false; // near the end too: the first frame of a scroll moves little
-    else if (isNear(el)) following.current = true;
+    const moved = el.scrollTop - last.current.top;
+    if (moved < -1 && intent.current === 'either' && el.scrollHeight >= last.current.height) following.current = false;
+    if (moved > 0 && intent.current !== 'up' && isNear(el)) following.current = true;
     note(el);
   };
   const onResize = () => (following.current ? toEnd() : box.current && note(box.current));
@@ -67,7 +79,13 @@ function useFollow(conversation: string) {
     watch.observe(column.current);
     return () => watch.disconnect();
   }, [conversation]);
-  return { box, column, away, toEnd, onScroll };
+  const handlers = {
+    onScroll,
+    onWheel: (e: WheelEvent) => e.deltaY !== 0 && wants(e.deltaY < 0 ? 'up' : 'down'),
+    onKeyDown: (e: KeyboardEvent) => e.key in kKeys && !(e.target instanceof HTMLTextAreaElement) && wants(kKeys[e.key]!),
+    onPointerDown: () => wants('either'), // a drag, of the page or its bar
+  };
+  return { box, column, away, toEnd, handlers };
 }
 
 function contextUsed(path: Message[]): number {
@@ -104,7 +122,7 @@ export function ChatPage() {
   const conversation = current.value;
   const [editing, setEditing] = useState('');
   const path = useMemo(() => (conversation ? shownPath(conversation) : []), [conversation]);
-  const { box, column, away, toEnd, onScroll } = useFollow(conversation?.id ?? '');
+  const { box, column, away, toEnd, handlers } = useFollow(conversation?.id ?? '');
   const id = conversation?.id ?? '';
   useEffect(() => setEditing(''), [id]);
   if (!conversation) return null;
@@ -130,7 +148,7 @@ export function ChatPage() {
         </header>
         {reachable.value === false ? <p class="banner" role="status">{words.server.downHelp}</p>
           : <ModelNotice conversation={conversation} state={state} />}
-        <div class="scroller" ref={box} onScroll={onScroll} role="region" aria-label={words.chat.transcript} tabIndex={0}>
+        <div class="scroller" ref={box} {...handlers} role="region" aria-label={words.chat.transcript} tabIndex={0}>
           <div class="column" ref={column}>
             {path.length === 0 ? <Welcome onPick={say} />
               : <Transcript conversation={conversation} path={path} editing={editing} onEdit={setEditing} />}
