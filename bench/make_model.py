@@ -83,7 +83,7 @@ class ModelWriter:
         self.file.add_tokenizer_model("gpt2")
         self.file.add_tokenizer_pre(read("ggml.pre"))
         self.file.add_token_list(tokens + [f"<|unused_{i}|>" for i in range(padding)])
-        self.file.add_token_types(types + [int(gguf.TokenType.CONTROL)] * padding)
+        self.file.add_token_types(types + [int(gguf.TokenType.UNUSED)] * padding)
         self.file.add_token_merges(read("ggml.merges"))
         self.file.add_bos_token_id(1)
         self.file.add_eos_token_id(2)
