@@ -184,7 +184,8 @@ TEST(Engine, HigherPriorityGoesFirst) {
   auto reply = channel();
   ASSERT_TRUE(served.engine->submit(urgent, reply));
   EXPECT_EQ(read_all(*reply).size(), 5u);
-  EXPECT_EQ(batch.back()->size(), 0u) << "waited for lower priorities";
+  // It took the first seat that was free; the next turn of seats is 200 steps away.
+  EXPECT_EQ(batch[4]->size(), 0u) << "waited for lower priorities";
   for (int i = 0; i < 10; ++i)
     EXPECT_EQ(tokens_of(read_all(*batch[static_cast<std::size_t>(i)])),
               expected_tokens(*served.reference, prompt_of(6, i), 200));
@@ -215,7 +216,7 @@ TEST(Engine, FloodingTenantDoesNotStarveAnother) {
     auto reply = submit("quiet", i);
     ASSERT_NE(reply, nullptr);
     ASSERT_TRUE(reply->pop_for(5s));
-    EXPECT_LT(seconds_between(begin, Clock::now()), 0.4);  // the flood takes longer
+    EXPECT_LT(seconds_between(begin, Clock::now()), 0.1);
     reply->close();
   }
   int num_displaced = 0;
