@@ -41,6 +41,7 @@ describe('chat', () => {
       const look = () => window.lengths.add(document.querySelector('.assistant.growing .markdown')?.textContent.length ?? 0);
       new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true });
     });
+    await limit(400); // long enough to be seen growing on any machine
     const body = await requestOf(() => chat.say('Tell me a long story about a river, a mill and a miller, with many chapters.'));
     assert.equal(body.model, model);
     assert.equal(body.stream, true);
