@@ -37,6 +37,7 @@ struct ModelDescription {
   std::string backend;  // "native"
   std::string family;   // "llama"
   std::string weights;  // "q4_1"
+  std::string task;     // "classify" | "detect": what may be asked of it about pictures; else empty
   std::string kernels;  // "amx"
   std::int64_t num_parameters = 0;
   std::int64_t weight_bytes = 0;  // resident, after packing
