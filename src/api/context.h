@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/metrics.h"
+#include "base/trace.h"
 #include "serving/admission.h"
 #include "serving/model_store.h"
 #include "serving/tensor_service.h"
@@ -25,6 +26,7 @@ struct ApiContext {
   serving::TensorService& tensors;
   serving::Admission& admission;
   Metrics& metrics;
+  TraceLog& traces;
   ApiOptions options;
 };
 

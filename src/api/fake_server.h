@@ -195,7 +195,8 @@ class FakeServer {
   serving::Admission admission{{}};
   serving::TextService text{store, admission, workers, metrics, std::chrono::milliseconds(150)};
   serving::TensorService tensors{store, admission, workers};
-  ApiContext context{store, text, tensors, admission, metrics, options_};
+  TraceLog traces;
+  ApiContext context{store, text, tensors, admission, metrics, traces, options_};
   net::Router router, admin;
 };
 

@@ -12,6 +12,7 @@
 #include "app/model_defaults.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/trace.h"
 #include "base/version.h"
 #include "base/worker_pool.h"
 #include "net/http_server.h"
@@ -24,6 +25,7 @@ namespace millrace::app {
 namespace {
 
 constexpr std::chrono::seconds kLastRequests{10};
+constexpr std::size_t kTraces = 256;
 constexpr int kExitStuck = 70;  // EX_SOFTWARE: a supervisor should start the process again
 
 std::size_t num_workers(const ServeConfig& config) {
@@ -70,6 +72,7 @@ struct Server::Parts {
                 .tensors = tensors,
                 .admission = admission,
                 .metrics = metrics,
+                .traces = traces,
                 .options = {.version = kVersion}} {
     api::add_public_routes(public_routes, context);
     api::add_admin_routes(admin_routes, context);
@@ -81,6 +84,7 @@ struct Server::Parts {
 
   const ServeConfig config;
   Metrics metrics;
+  TraceLog traces{{.capacity = kTraces, .every = config.trace_every}};
   std::vector<std::unique_ptr<Backend>> backends;
   WorkerPool workers;
   serving::ModelStore store;
