@@ -18,6 +18,7 @@
 #include "net/http_server.h"
 #include "net/router.h"
 #include "serving/admission.h"
+#include "serving/pipeline/pipeline_backend.h"
 #include "serving/tensor_service.h"
 #include "serving/text_service.h"
 
@@ -74,6 +75,10 @@ struct Server::Parts {
                 .metrics = metrics,
                 .traces = traces,
                 .options = {.version = kVersion}} {
+    for (const auto& backend : backends) {
+      auto* pipelines = dynamic_cast<serving::PipelineBackend*>(backend.get());
+      if (pipelines) pipelines->connect(store, workers);
+    }
     api::add_public_routes(public_routes, context);
     api::add_admin_routes(admin_routes, context);
     public_server = std::make_unique<net::HttpServer>(listener(c, "http", c.port), public_routes,

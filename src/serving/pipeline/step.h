@@ -44,8 +44,8 @@ struct StepContext {
 };
 
 struct StepOutput {
-  std::string name;
-  ValueType type;
+  std::string name{};
+  ValueType type{};
 };
 
 class Step {
@@ -65,11 +65,11 @@ class Step {
 
 // What a step is made from.
 struct StepInput {
-  std::string name;
-  std::optional<ValueType> type;  // empty: optional, and not connected
+  std::string name{};
+  std::optional<ValueType> type{};  // empty: optional, and not connected
 };
 struct StepPlan {
-  std::vector<StepInput> inputs;  // StepKind::inputs in order; of `any_inputs`, as in the file
+  std::vector<StepInput> inputs{};  // StepKind::inputs in order; of `any_inputs`, as in the file
   StepOptions& options;
 };
 
@@ -81,10 +81,10 @@ struct StepPort {
 struct StepKind {
   const char* name;  // do = "…"
   // Named inputs. A step whose only required input is the first may be written `inputs = "a.b"`.
-  std::vector<StepPort> inputs;
+  std::vector<StepPort> inputs{};
   bool any_inputs = false;  // takes any number (at least one), named by the file; `inputs` is empty
   // Reads its options, ends with options.finish(), checks types as far as they are known.
-  Result<std::unique_ptr<Step>> (*make)(StepPlan& plan);
+  Result<std::unique_ptr<Step>> (*make)(StepPlan& plan) = nullptr;
 };
 
 // Every kind there is: the lists of tensor_steps.h, text_steps.h, … one after the other (steps.cc).

@@ -1,5 +1,6 @@
 // StepOptions: the keys of one [[step]] that belong to its kind. Each key is asked for once, with
-// its limits; the first mistake is kept, and finish() says it, or names a key that nobody asked for.
+// its limits; the first mistake is kept, and finish() says it, or names a key that nobody asked
+// for.
 #pragma once
 
 #include <cstddef>
