@@ -112,6 +112,7 @@ class Parts : public std::enable_shared_from_this<Parts> {
   }
 
   void submit(std::int64_t part) {
+    const ModelHandle model = handle_;  // the reply may come, and end the call, before this returns
     std::vector<NamedTensor> tensors;
     const auto pieces = std::make_shared<std::vector<Value>>();  // outputs may be views of them
     for (std::size_t i = 0; i < call_.inputs.size(); ++i) {
@@ -122,7 +123,7 @@ class Parts : public std::enable_shared_from_this<Parts> {
                          .dims = {dims.begin(), dims.end()},
                          .data = piece.data});
     }
-    auto inputs = check_inputs(handle_->description(), tensors);
+    auto inputs = check_inputs(model->description(), tensors);
     if (!inputs) return ended(part, pass(inputs));
     BatchRequest request{.inputs = *std::move(inputs),
                          .owner = pieces,
@@ -138,7 +139,7 @@ class Parts : public std::enable_shared_from_this<Parts> {
       auto held = std::make_shared<Result<TensorAnswer>>(std::move(answer));
       self->workers_.post([self, part, held] { self->ended(part, std::move(*held)); });
     };
-    handle_->batcher()->submit(std::move(request));
+    model->batcher()->submit(std::move(request));
   }
 
   std::int64_t rows_in(std::int64_t part) const {

@@ -292,7 +292,7 @@ std::string PipelineFile::where(const FileStep& step) const {
 }
 
 Result<PipelineFile> read_pipeline(std::string_view text, std::string_view file_name) {
-  const auto document = parse_toml(text, file_name);
+  const auto document = parse_toml_tree(text, file_name);
   if (!document) return std::unexpected(document.error());
   return FileReader(file_name).read(*document);
 }

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/toml.h"
+#include "base/toml_tree.h"
 #include "serving/pipeline/condition.h"
 #include "serving/pipeline/step.h"
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/toml.h"
+#include "base/toml_tree.h"
 
 namespace millrace::serving {
 

@@ -80,7 +80,7 @@ class StepRig {
                                      std::vector<StepInput> inputs) const {
     const StepKind* found = find_step_kind(kind);
     MILLRACE_CHECK(found != nullptr);
-    const auto table = parse_toml(keys, "p.toml");
+    const auto table = parse_toml_tree(keys, "p.toml");
     MILLRACE_CHECK(table.has_value());
     StepOptions options(*table, "p.toml:1: step 's'", folder.path());
     StepPlan plan{.inputs = std::move(inputs), .options = options};

@@ -1,4 +1,4 @@
-#include "base/toml.h"
+#include "base/toml_tree.h"
 
 #include <fmt/format.h>
 #include <toml++/toml.h>
@@ -94,8 +94,8 @@ const char* kind_of(const TomlValue& value) {
   return kKinds[value.value.index()];
 }
 
-Result<TomlValue> parse_toml(std::string_view text, std::string_view file_name,
-                             const TomlLimits& limits) {
+Result<TomlValue> parse_toml_tree(std::string_view text, std::string_view file_name,
+                                  const TomlLimits& limits) {
   if (text.size() > limits.max_bytes) {
     return fail(ErrorKind::too_large,
                 fmt::format("{} has more than {} bytes", file_name, limits.max_bytes));

@@ -1,4 +1,4 @@
-#include "base/toml.h"
+#include "base/toml_tree.h"
 
 #include <gtest/gtest.h>
 
@@ -6,12 +6,12 @@ namespace millrace {
 namespace {
 
 std::string error_of(std::string_view text, const TomlLimits& limits = {}) {
-  const auto parsed = parse_toml(text, "a.toml", limits);
+  const auto parsed = parse_toml_tree(text, "a.toml", limits);
   return parsed ? "" : parsed.error().message;
 }
 
-TEST(Toml, KeepsKindsLinesAndTheOrderOfTheFile) {
-  const auto doc = parse_toml(
+TEST(TomlTree, KeepsKindsLinesAndTheOrderOfTheFile) {
+  const auto doc = parse_toml_tree(
       "z = 1\n"
       "a = 2.5\n"
       "[[step]]\n"
@@ -37,13 +37,13 @@ TEST(Toml, KeepsKindsLinesAndTheOrderOfTheFile) {
   EXPECT_STREQ(kind_of(*doc->find("z")), "a whole number");
 }
 
-TEST(Toml, MistakesHaveALine) {
+TEST(TomlTree, MistakesHaveALine) {
   EXPECT_TRUE(error_of("a = 1\nb = \n").starts_with("a.toml:2: ")) << error_of("a = 1\nb = \n");
   EXPECT_TRUE(error_of("a = 1\na = 2\n").starts_with("a.toml:2: "));
   EXPECT_EQ(error_of("a = 1\nb = 1979-05-27\n"), "a.toml:2: dates and times mean nothing here");
 }
 
-TEST(Toml, IsBounded) {
+TEST(TomlTree, IsBounded) {
   EXPECT_NE(error_of("a = [[[[1]]]]", {.max_depth = 3}), "");
   EXPECT_EQ(error_of("a = [[1]]", {.max_depth = 3}), "");
   EXPECT_NE(error_of("a = [1,2,3,4,5]", {.max_values = 5}), "");

@@ -41,8 +41,8 @@ struct TomlLimits {
 };
 
 // The whole document as a table. Errors begin with "<file_name>:<line>: ". Dates are refused.
-Result<TomlValue> parse_toml(std::string_view text, std::string_view file_name,
-                             const TomlLimits& limits = {});
+Result<TomlValue> parse_toml_tree(std::string_view text, std::string_view file_name,
+                                  const TomlLimits& limits = {});
 
 // "a string", "a table", … for errors.
 const char* kind_of(const TomlValue& value);
