@@ -48,8 +48,10 @@ void write_trace(JsonWriter& json, const Trace& trace, int process) {
   Threads threads;
   for (const TraceSpan& span : snapshot.spans) {
     json.open_object().field("name", span.name).field("cat", trace.kind()).field("ph", "X");
-    json.field("ts", trace.start_unix_us() + us_between(trace.start(), span.start));
-    json.field("dur", us_between(span.start, span.end));
+    // Both ends are rounded alike, so that what nests still does.
+    const std::int64_t start = us_between(trace.start(), span.start);
+    json.field("ts", trace.start_unix_us() + start);
+    json.field("dur", us_between(trace.start(), span.end) - start);
     json.field("pid", process).field("tid", threads.place(span));
     json.key("args").open_object().field("trace_id", trace.id()).field("model", trace.model());
     if (span.depth == 0 && snapshot.num_left_out > 0) {

@@ -23,8 +23,9 @@ void write_trace(JsonWriter& json, const Trace& trace) {
   json.field("done", snapshot.done).key("spans").open_array();
   for (const TraceSpan& span : snapshot.spans) {
     json.open_object().field("name", span.name);
-    json.field("start_us", us_between(trace.start(), span.start));
-    json.field("duration_us", us_between(span.start, span.end));
+    const std::int64_t start = us_between(trace.start(), span.start);
+    json.field("start_us", start);  // both ends are rounded alike: what nests still does
+    json.field("duration_us", us_between(trace.start(), span.end) - start);
     json.field("depth", span.depth).close_object();
   }
   json.close_array().close_object();
