@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -92,6 +93,14 @@ class PipelineRig {
   bool open() {
     MILLRACE_CHECK(store().open().has_value());
     return store().wait_until_loaded(std::chrono::seconds(10));
+  }
+  // False where it failed, or did not end.
+  bool load(const std::string& name) {
+    auto ended = std::make_shared<std::promise<bool>>();
+    auto result = ended->get_future();
+    const auto on_done = [ended](const Status& status) { ended->set_value(status.has_value()); };
+    if (!store().load(name, on_done)) return false;
+    return result.wait_for(std::chrono::seconds(10)) == std::future_status::ready && result.get();
   }
   FakeTensorModel& fake(const std::string& name) {
     std::lock_guard lock(mutex_);
