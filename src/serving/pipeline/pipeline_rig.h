@@ -24,8 +24,6 @@ namespace millrace::serving {
 
 // One request and what became of it.
 struct Asked {
-  std::vector<float> x{};
-  Shape shape{};
   std::stop_source stop{};
   int num_replies = 0;
   Result<TensorAnswer> answer = fail(ErrorKind::internal, "none yet");
@@ -117,7 +115,8 @@ class PipelineRig {
                              TimePoint deadline = kNever, int priority = 5,
                              TraceHandle trace = {}) {
     auto asked = std::make_shared<Asked>();
-    asked->x = std::move(x);
+    // Not the one that keeps the answer, which may keep this.
+    const auto sent = std::make_shared<const std::vector<float>>(std::move(x));
     auto model = service.find_model(name);
     if (!model) {
       asked->answer = std::unexpected(model.error());
@@ -129,8 +128,8 @@ class PipelineRig {
                           .inputs = {{.name = "x",
                                       .dtype = DType::f32,
                                       .dims = {dims.begin(), dims.end()},
-                                      .data = std::as_bytes(std::span(asked->x))}},
-                          .owner = asked,
+                                      .data = std::as_bytes(std::span(*sent))}},
+                          .owner = sent,
                           .priority = priority,
                           .deadline = deadline,
                           .stop = asked->stop.get_token(),
