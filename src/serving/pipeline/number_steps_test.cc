@@ -104,6 +104,7 @@ TEST(NumberSteps, FilterKeepsRowsAndWhatBelongsToThem) {
   EXPECT_NE(rig.error("filter", "above = 0.5", {boxes}), "") << "two scores a row";
   EXPECT_NE(rig.error("filter", "above = 0.5", {scores, floats({2}, {1, 2})}), "")
       << "fewer rows than scores";
+  EXPECT_NE(rig.error("filter", "above = 0.5", {scores, floats({5}, {1, 2, 3, 4, 5})}), "");
 }
 
 TEST(NumberSteps, NothingLargerThanMayBe) {
