@@ -1,0 +1,192 @@
+"""The layers both networks are made of. Activations are float32 [pictures, height, width, channels].
+
+A layer holds its parameters and nothing of a run: `forward` returns what `backward` needs, so that threads may use one layer at
+once. `backward` returns the gradient of the input (None where it is not wanted) and one array a parameter. A running mean or
+variance is a parameter too; its "gradient" is its distance from the batch's, and `Adam` moves it by a fixed share of that.
+"""
+import numpy as np
+
+BATCH_NORM_EPSILON = 1e-5
+
+
+def sums(rows):
+    """Of each column; a product with ones is the fast way."""
+    return np.ones(len(rows), dtype=rows.dtype) @ rows
+
+
+class Convolution:
+    """3 × 3 without a bias; zeros outside, [h, w] becomes [ceil(h / stride), ceil(w / stride)]."""
+
+    def __init__(self, inputs, outputs, stride, dilation, rng):
+        self.inputs, self.outputs, self.stride, self.dilation = inputs, outputs, stride, dilation
+        self.weight = (rng.standard_normal((9 * inputs, outputs)) * np.sqrt(2 / (9 * inputs))).astype(np.float32)
+
+    def columns(self, x):
+        """Each output's 3 × 3 neighbourhood as a row: [n · h' · w', 9 · inputs], (y, x, channel) in this order."""
+        n, height, width, channels = x.shape
+        d = self.dilation
+        padded = np.zeros((n, height + 2 * d, width + 2 * d, channels), dtype=x.dtype)
+        padded[:, d:-d, d:-d] = x
+        a, b, c, e = padded.strides
+        shape = (n, -(-height // self.stride), -(-width // self.stride), 3, 3, channels)
+        strides = (a, b * self.stride, c * self.stride, b * d, c * d, e)
+        windows = np.lib.stride_tricks.as_strided(padded, shape, strides, writeable=False)
+        return windows.reshape(-1, 9 * channels), shape[:3]
+
+    def forward(self, x):
+        columns, shape = self.columns(x)
+        return (columns @ self.weight).reshape(*shape, self.outputs), columns
+
+    def backward(self, grad, columns, input_shape, want_input):
+        rows = grad.reshape(-1, self.outputs)
+        of_weight = columns.T @ rows
+        if not want_input:
+            return None, of_weight
+        n, height, width, channels = input_shape
+        d, stride, (out_h, out_w) = self.dilation, self.stride, grad.shape[1:3]
+        padded = np.zeros((n, height + 2 * d, width + 2 * d, channels), dtype=grad.dtype)
+        for place in range(9):
+            part = rows @ self.weight[place * channels:(place + 1) * channels].T
+            y, x = place // 3 * d, place % 3 * d
+            padded[:, y:y + out_h * stride:stride, x:x + out_w * stride:stride] += part.reshape(n, out_h, out_w, channels)
+        return np.ascontiguousarray(padded[:, d:-d, d:-d]), of_weight
+
+
+class Block:
+    """Convolution, batch norm, ReLU; with `residual` the input is added before the ReLU."""
+
+    def __init__(self, inputs, outputs, rng, stride=1, dilation=1, residual=False, want_input=True):
+        self.convolution = Convolution(inputs, outputs, stride, dilation, rng)
+        self.residual, self.want_input = residual, want_input
+        # A residual block begins as a small change of its input.
+        self.gain = np.full(outputs, 0.3 if residual else 1, dtype=np.float32)
+        self.shift = np.zeros(outputs, dtype=np.float32)
+        self.mean = np.zeros(outputs, dtype=np.float32)
+        self.variance = np.ones(outputs, dtype=np.float32)
+
+    @property
+    def parameters(self):
+        return [self.convolution.weight, self.gain, self.shift, self.mean, self.variance]
+
+    running = (3, 4)   # which of them are running figures
+
+    def forward(self, x, train):
+        y, columns = self.convolution.forward(x)
+        rows = y.reshape(-1, y.shape[-1])
+        if train:
+            mean = sums(rows) / len(rows)
+            rows -= mean
+            variance = sums(rows * rows) / len(rows)
+        else:
+            mean, variance = self.mean, self.variance
+            rows -= mean
+        inverse = 1 / np.sqrt(variance + BATCH_NORM_EPSILON)
+        rows *= inverse
+        out = rows * self.gain
+        out += self.shift
+        out = out.reshape(y.shape)
+        if self.residual:
+            out += x
+        np.maximum(out, 0, out=out)
+        return out, (columns, rows, inverse, out, mean, variance, x.shape) if train else None
+
+    def backward(self, grad, saved):
+        columns, normal, inverse, out, mean, variance, input_shape = saved
+        grad = grad * (out > 0)
+        rows = grad.reshape(normal.shape)
+        of_shift, of_gain = sums(rows), sums(rows * normal)
+        count = len(rows)
+        inner = rows - normal * (of_gain / count)
+        inner -= of_shift / count
+        inner *= self.gain * inverse
+        of_input, of_weight = self.convolution.backward(inner.reshape(grad.shape), columns, input_shape, self.want_input)
+        if self.residual:
+            of_input += grad
+        return of_input, [of_weight, of_gain, of_shift, self.mean - mean, self.variance - variance]
+
+
+class Pool:
+    """The mean over height and width: [n, h, w, c] → [n, c]."""
+    parameters, running = [], ()
+
+    def forward(self, x, train):
+        return x.mean(axis=(1, 2)), x.shape if train else None
+
+    def backward(self, grad, shape):
+        share = grad / (shape[1] * shape[2])
+        return np.ascontiguousarray(np.broadcast_to(share[:, None, None, :], shape)), []
+
+
+class Linear:
+    """The last axis times a matrix, plus a bias: after `Pool`, or at each place of a grid."""
+    running = ()
+
+    def __init__(self, inputs, outputs, rng, bias=None):
+        self.weight = (rng.standard_normal((inputs, outputs)) * 0.5 / np.sqrt(inputs)).astype(np.float32)
+        self.bias = np.zeros(outputs, dtype=np.float32) if bias is None else np.array(bias, dtype=np.float32)
+
+    @property
+    def parameters(self):
+        return [self.weight, self.bias]
+
+    def forward(self, x, train):
+        return x @ self.weight + self.bias, x if train else None
+
+    def backward(self, grad, x):
+        rows = grad.reshape(-1, grad.shape[-1])
+        return grad @ self.weight.T, [x.reshape(-1, x.shape[-1]).T @ rows, sums(rows)]
+
+
+class Network:
+    """Layers in a row."""
+
+    def __init__(self, layers):
+        self.layers = layers
+
+    @property
+    def parameters(self):
+        return [p for layer in self.layers for p in layer.parameters]
+
+    @property
+    def running(self):
+        """For each parameter, whether it is a running figure."""
+        return [i in layer.running for layer in self.layers for i in range(len(layer.parameters))]
+
+    def forward(self, x, train=False):
+        saved = []
+        for layer in self.layers:
+            x, kept = layer.forward(x, train)
+            saved.append(kept)
+        return x, saved
+
+    def backward(self, grad, saved):
+        """The gradients in the order of `parameters`."""
+        gradients = []
+        for layer, kept in zip(reversed(self.layers), reversed(saved)):
+            grad, own = layer.backward(grad, kept)
+            gradients = own + gradients
+        return gradients
+
+
+class Adam:
+    """With decoupled weight decay on matrices, after Loshchilov and Hutter (arXiv:1711.05101)."""
+
+    def __init__(self, network, decay=1e-3, momentum=0.9, square=0.98, keep=0.9):
+        self.parameters, self.running = network.parameters, network.running
+        self.decay, self.momentum, self.square, self.keep = decay, momentum, square, keep
+        self.first = [np.zeros_like(p) for p in self.parameters]
+        self.second = [np.zeros_like(p) for p in self.parameters]
+        self.steps = 0
+
+    def step(self, gradients, rate):
+        self.steps += 1
+        fix_first, fix_second = 1 - self.momentum ** self.steps, 1 - self.square ** self.steps
+        for p, is_running, grad, first, second in zip(self.parameters, self.running, gradients, self.first, self.second):
+            if is_running:
+                p -= (1 - self.keep) * grad
+                continue
+            first += (1 - self.momentum) * (grad - first)
+            second += (1 - self.square) * (grad * grad - second)
+            if p.ndim == 2:
+                p *= 1 - rate * self.decay
+            p -= rate * (first / fix_first) / (np.sqrt(second / fix_second) + 1e-8)
