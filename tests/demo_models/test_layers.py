@@ -7,7 +7,7 @@ from onnx.reference import ReferenceEvaluator
 
 from demo_models import networks
 from demo_models.glyphs import LABELS
-from demo_models.layers import Adam, Block, Convolution, Linear, Network, Pool
+from demo_models.layers import Block, Convolution, Linear, Network, Optimiser, Pool, orthogonal
 
 STEP = 1e-6
 
@@ -106,10 +106,16 @@ def test_a_network_learns_by_heart():
     rng = np.random.default_rng(5)
     network = Network([Block(3, 8, rng, stride=2, want_input=False), Block(8, 8, rng, residual=True), Pool(), Linear(8, 2, rng)])
     x, labels = rng.standard_normal((8, 8, 8, 3)).astype(np.float32), np.arange(8) % 2
-    optimiser = Adam(network)
+    optimiser = Optimiser(network)
     for _ in range(150):
         logits, saved = network.forward(x, train=True)
         loss, gradient, right = networks.classify_loss(logits, labels)
-        optimiser.step([g / 8 for g in network.backward(gradient, saved)], 0.01)
+        optimiser.step([g / 8 for g in network.backward(gradient, saved)], 0.05)
     assert right == 8
     assert (network.forward(x)[0].argmax(axis=1) == labels).all(), "the running figures are not those of the batches"
+
+
+@pytest.mark.parametrize("shape", [(27, 16), (8, 40)])
+def test_orthogonal_makes_singular_values_alike(shape):
+    values = np.linalg.svd(orthogonal(np.random.default_rng(6).standard_normal(shape)), compute_uv=False)
+    assert 0.6 < values.min() and values.max() < 1.3

@@ -10,14 +10,15 @@ labels = "labels.txt"
 size = [{size}, {size}]
 channels = "rgb"
 resize = "letterbox"
-scale = {scale:.9g}    # 1/255; then the mean is taken off and the rest divided by std
+pad = [{pad}, {pad}, {pad}]
+scale = {scale:.9f}    # 1/255; then the mean is taken off and the rest divided by std
 mean = [{mean}, {mean}, {mean}]
 std = [{std}, {std}, {std}]
 """
 CLASSIFY_TOML = "softmax = true\n"
 DETECT_TOML = """format = "boxes_scores"
-score_threshold = {score}
-iou_threshold = {iou}
+score-threshold = {score}
+iou-threshold = {iou}
 """
 LIMITS = """## What it cannot do
 - It has seen drawings only, made by one program: photographs of digits or shapes are strange to it, handwriting more so.
@@ -91,7 +92,7 @@ def class_table(figures):
 
 def toml(task):
     size = {"classify": CLASSIFY_SIZE, "detect": DETECT_SIZE}[task]
-    head = IMAGE_TOML.format(task=task, size=size, scale=1 / 255, mean=networks.MEAN, std=networks.DEVIATION)
+    head = IMAGE_TOML.format(task=task, size=size, scale=1 / 255, pad=measuring.PAD, mean=networks.MEAN, std=networks.DEVIATION)
     return head + (CLASSIFY_TOML if task == "classify" else DETECT_TOML.format(score=measuring.SCORE_THRESHOLD, iou=measuring.IOU_THRESHOLD))
 
 

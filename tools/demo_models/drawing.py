@@ -6,6 +6,8 @@ from .glyphs import EXTENT, LABELS, NUM_DIGITS, RESOLUTION
 UPRIGHT_DEGREES = 25   # digits lean at most so far: a 6 stays a 6
 PAPER_SHARE = 0.25     # of pictures: dark on white or light on black
 
+# `hardness`, 0 … 1, of several functions: 0 draws dark on white paper, upright and clean, as a beginner needs it; 1 is the full mixture.
+
 
 def column(values):
     """[n] or [n, 3] → ready to be multiplied with [n, h, w, …]"""
@@ -18,12 +20,13 @@ def uniform(rng, low, high, *shape):
 
 # ---- ink
 
-def poses(rng, bank, variants, radii):
+def poses(rng, bank, variants, radii, hardness):
     """For each glyph the matrix from pixels to its field [n, 2, 2], and how many pixels its unit is [n]."""
     n = len(variants)
     upright = bank.classes[variants] < NUM_DIGITS
     # An arrow, a moon or a star may lie in any direction.
-    angle = np.radians(np.where(upright, uniform(rng, -UPRIGHT_DEGREES, UPRIGHT_DEGREES, n), uniform(rng, 0, 360, n)))
+    lean = UPRIGHT_DEGREES * (0.3 + 0.7 * hardness)
+    angle = np.radians(np.where(upright, uniform(rng, -lean, lean, n), uniform(rng, 0, 360, n)))
     cos, sin = np.cos(angle), np.sin(angle)
     stretch = uniform(rng, 0.92, 1.08, n)
     scale = radii / bank.reach[variants]
@@ -49,10 +52,10 @@ def look_up(bank, variants, turn, centres, size):
     return above * (1 - fv) + below * fv
 
 
-def ink(rng, bank, variants, radii, centres, size):
+def ink(rng, bank, variants, radii, centres, size, hardness=1.0):
     """How much of each pixel is ink, and how much is ink or the rim around it: two arrays [n, size, size] of 0 … 1."""
     n = len(variants)
-    turn, scale = poses(rng, bank, variants, radii)
+    turn, scale = poses(rng, bank, variants, radii, hardness)
     field = look_up(bank, variants, turn, centres, size)
     is_shape = bank.is_shape[variants]
     filled = is_shape & (rng.random(n) < 0.65)
@@ -72,20 +75,20 @@ def blend(canvas, amount, colour):
 
 # ---- backgrounds
 
-def colours(rng, n):
+def colours(rng, n, hardness=1.0):
     """Two that a background mixes, and one that is seen on both, [n, 3] each."""
     first = uniform(rng, 0, 1, n, 3)
     second = np.clip(first + uniform(rng, -0.35, 0.35, n, 3) * (rng.random((n, 1)) < 0.7), 0, 1).astype(np.float32)
     choices = uniform(rng, 0, 1, n, 8, 3)
     apart = np.minimum(*(np.linalg.norm(choices - c[:, None], axis=2) for c in (first, second)))
-    wanted = uniform(rng, 0.3, 0.8, n)
+    wanted = uniform(rng, 0.4, 0.9, n)
     enough = apart >= wanted[:, None]
     best = np.where(enough.any(axis=1), enough.argmax(axis=1), apart.argmax(axis=1))
     third = choices[np.arange(n), best]
-    paper = rng.random(n) < PAPER_SHARE
+    paper = rng.random(n) < 1 - (1 - PAPER_SHARE) * hardness
     white = uniform(rng, 0.8, 1, n, 1) - uniform(rng, 0, 0.06, n, 3)
     black = uniform(rng, 0, 0.35, n, 3)
-    swap = rng.random((n, 1)) < 0.3
+    swap = rng.random((n, 1)) < 0.3 * hardness
     paper_colour, pen_colour = np.where(swap, black, white), np.where(swap, white, black)
     first[paper] = second[paper] = paper_colour[paper]
     third[paper] = pen_colour[paper]
@@ -139,11 +142,11 @@ def line(rng, canvas, colour, width, share):
     canvas[chosen] = some
 
 
-def clutter(rng, canvas, lines):
+def clutter(rng, canvas, lines, hardness=1.0):
     """Thin lines of any colour behind the glyph."""
     n = len(canvas)
     for _ in range(lines):
-        line(rng, canvas, uniform(rng, 0, 1, n, 3), uniform(rng, 0.7, 2.5, n), 0.25)
+        line(rng, canvas, uniform(rng, 0, 1, n, 3), uniform(rng, 0.7, 2.5, n), 0.25 * hardness)
 
 
 # ---- what a camera does
@@ -166,15 +169,15 @@ def coarsen(canvas, chosen, factor):
     canvas[chosen] = enlarge(small, size)
 
 
-def expose(rng, canvas):
+def expose(rng, canvas, hardness=1.0):
     """Blur, contrast, brightness and noise; 8 bits a channel at the end."""
     n = len(canvas)
     for _ in range(2):
-        soften(canvas, uniform(rng, 0, 1, n) * (rng.random(n) < 0.5).astype(np.float32))
-    gain, shift = uniform(rng, 0.6, 1.15, n), uniform(rng, -0.12, 0.12, n)
+        soften(canvas, uniform(rng, 0, 1, n) * (rng.random(n) < 0.5 * hardness).astype(np.float32))
+    gain, shift = uniform(rng, 0.65, 1.15, n), uniform(rng, -0.12, 0.12, n)
     canvas -= 0.5
     canvas *= gain[:, None, None, None]
     canvas += (0.5 + shift)[:, None, None, None]
-    noise = np.where(rng.random(n) < 0.6, uniform(rng, 0, 0.09, n), 0).astype(np.float32)
+    noise = np.where(rng.random(n) < 0.6 * hardness, uniform(rng, 0, 0.08, n), 0).astype(np.float32)
     canvas += rng.standard_normal(canvas.shape, dtype=np.float32) * noise[:, None, None, None]
     return (np.clip(canvas, 0, 1) * 255 + 0.5).astype(np.uint8)

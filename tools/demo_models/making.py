@@ -1,12 +1,13 @@
 """From a seed to two trained networks with their figures."""
 import dataclasses
+import itertools
 import time
 
 import numpy as np
 
 from . import measuring, networks
 from .glyphs import make_bank
-from .layers import Adam
+from .layers import Optimiser
 from .scenes import Pictures, Scenes, classify_pictures, detect_scenes
 from .training import SHARDS, Progress, cores, in_parallel, train
 
@@ -18,11 +19,11 @@ class Budget:
     """How much is drawn and how often it is looked at."""
     variants: int = 32            # of each class in the bank
     classify_pictures: int = 10240
-    classify_steps: int = 230
-    classify_shard: int = 32      # pictures in each of SHARDS
-    detect_scenes: int = 4608
-    detect_steps: int = 480
-    detect_shard: int = 8
+    classify_steps: int = 768
+    classify_shard: int = 16      # pictures in each of SHARDS
+    detect_scenes: int = 3072
+    detect_steps: int = 800
+    detect_shard: int = 4
     held_out_pictures: int = 2048
     held_out_scenes: int = 512
 
@@ -37,10 +38,12 @@ class Made:
     figures: dict     # "classify", "detect", "read", "seed", "seconds", "cores", "shards"
 
 
-def draw(function, seed, bank, count, name, out):
-    """`count` pictures (or more, whole chunks) on all cores; chunk i of a seed is always the same."""
+def draw(function, seed, bank, count, name, out, easy=0.0):
+    """`count` pictures (or more, whole chunks) on all cores; chunk i of a seed is always the same. The first `easy` of them rise from
+    the easiest to the full mixture."""
     jobs = range(-(-count // CHUNK))
-    parts = in_parallel(lambda i: function([seed, i], bank, CHUNK), jobs, Progress(name, len(jobs), out))
+    hardness = [min(1.0, i / (easy * len(jobs))) if easy else 1.0 for i in jobs]
+    parts = in_parallel(lambda i: function([seed, i], bank, CHUNK, hardness[i]), jobs, Progress(name, len(jobs), out))
     kind = type(parts[0])
     return kind(*(np.concatenate([getattr(p, field.name) for p in parts]) for field in dataclasses.fields(kind)))
 
@@ -52,12 +55,13 @@ def changed(rng, pixels):
 
 
 def batches(rng, pixels, targets, shard):
-    """Endless: lists of SHARDS tuples (pixels, *targets), each picture once a round."""
-    while True:
-        order = rng.permutation(len(pixels))
+    """Endless: lists of SHARDS tuples (pixels, *targets), each picture once a round. The first round goes from easy to hard, as they
+    were drawn."""
+    for round_number in itertools.count():
+        order = rng.permutation(len(pixels)) if round_number else np.arange(len(pixels))
         for start in range(0, len(order) - SHARDS * shard + 1, SHARDS * shard):
             parts = np.split(order[start:start + SHARDS * shard], SHARDS)
-            yield [(changed(rng, pixels[part]), *(t[part] for t in targets)) for part in parts]
+            yield [(changed(rng, pixels[part]) if round_number else pixels[part], *(t[part] for t in targets)) for part in parts]
 
 
 def classify_step(network, shard):
@@ -77,16 +81,16 @@ def detect_step(network, shard):
 def train_classifier(seed, pictures, budget, out):
     network = networks.classifier(seed)
     rng = np.random.default_rng([seed, 6])
-    train(network, Adam(network), batches(rng, pictures.pixels, [pictures.labels], budget.classify_shard), budget.classify_steps, classify_step,
-          lambda f: f"loss {f[0] / f[2]:.2f}, {100 * f[1] / f[2]:.0f} % right", 0.004, "train classify", out)
+    train(network, Optimiser(network), batches(rng, pictures.pixels, [pictures.labels], budget.classify_shard), budget.classify_steps, classify_step,
+          lambda f: f"loss {f[0] / f[2]:.2f}, {100 * f[1] / f[2]:.0f} % right", 0.2, "train classify", out)
     return network
 
 
 def train_detector(seed, scenes, classifier, budget, out):
     network = networks.detector(seed, classifier)
     rng = np.random.default_rng([seed, 7])
-    train(network, Adam(network), batches(rng, scenes.pixels, [scenes.boxes, scenes.labels], budget.detect_shard), budget.detect_steps, detect_step,
-          lambda f: f"loss {f[0] / max(f[2], 1):.2f}, boxes fit {100 * f[1] / max(f[2], 1):.0f} %", 0.004, "train detect", out)
+    train(network, Optimiser(network), batches(rng, scenes.pixels, [scenes.boxes, scenes.labels], budget.detect_shard), budget.detect_steps, detect_step,
+          lambda f: f"loss {f[0] / max(f[2], 1):.2f}, boxes fit {100 * f[1] / max(f[2], 1):.0f} %", 0.1, "train detect", out)
     return network
 
 
@@ -106,10 +110,10 @@ def figures_of(classifier, detector, pictures: Pictures, scenes: Scenes):
 def make(seed, budget, out):
     began = time.monotonic()
     bank = make_bank(seed, budget.variants)
-    pictures = draw(classify_pictures, seed, bank, budget.classify_pictures, "draw classify", out)
+    pictures = draw(classify_pictures, seed, bank, budget.classify_pictures, "draw classify", out, easy=0.4)
     classifier = train_classifier(seed, pictures, budget, out)
     del pictures
-    scenes = draw(detect_scenes, seed, bank, budget.detect_scenes, "draw detect", out)
+    scenes = draw(detect_scenes, seed, bank, budget.detect_scenes, "draw detect", out, easy=0.2)
     detector = train_detector(seed, scenes, classifier, budget, out)
     del scenes
     figures = figures_of(classifier, detector, *held_out(seed, budget, out))

@@ -7,6 +7,7 @@ from .scenes import CLASSIFY_SIZE
 
 SCORE_THRESHOLD = 0.4   # of shown boxes: what model.toml tells the server
 IOU_THRESHOLD = 0.5     # two boxes of one class that have more in common are one object
+PAD = 114              # grey beside a picture of another shape
 LOWEST_SCORE = 0.02     # average precision counts boxes down to this
 CHUNK = 32
 
@@ -96,7 +97,7 @@ def detect_figures(raw, scenes):
 
 # ---- one after the other
 
-def letterbox(picture, size=CLASSIFY_SIZE, pad=114):
+def letterbox(picture, size=CLASSIFY_SIZE, pad=PAD):
     """[h, w, 3] → [size, size, 3] uint8: bilinear, proportions kept, the rest is grey."""
     height, width = picture.shape[:2]
     h, w = max(1, round(size * height / max(height, width))), max(1, round(size * width / max(height, width)))

@@ -26,25 +26,25 @@ class Scenes:
     labels: np.ndarray   # [n, MAX_OBJECTS], -1: no object
 
 
-def classify_pictures(seed, bank, n):
+def classify_pictures(seed, bank, n, hardness=1.0):
     rng = np.random.default_rng([*seed, 2])
     size = CLASSIFY_SIZE
     variants = rng.integers(len(bank.classes), size=n)
-    radii = uniform(rng, 15, 33, n)
+    radii = uniform(rng, 24 - 9 * hardness, 31 + 2 * hardness, n)
     room = np.maximum(size / 2 - radii, 0) + 2
     centres = size / 2 + uniform(rng, -1, 1, n, 2) * room[:, None]
-    first, second, third, paper = drawing.colours(rng, n)
+    first, second, third, paper = drawing.colours(rng, n, hardness)
     canvas = drawing.background(rng, first, second, paper, size)
-    drawing.clutter(rng, canvas, 3)
-    body, rimmed = drawing.ink(rng, bank, variants, radii, centres, size)
+    drawing.clutter(rng, canvas, 3, hardness)
+    body, rimmed = drawing.ink(rng, bank, variants, radii, centres, size, hardness)
     blend(canvas, rimmed, uniform(rng, 0, 1, n, 3))
     blend(canvas, body, third)
-    drawing.line(rng, canvas, uniform(rng, 0, 1, n, 3), uniform(rng, 1.5, 8, n), 0.2)   # in front
+    drawing.line(rng, canvas, uniform(rng, 0, 1, n, 3), uniform(rng, 1.5, 6, n), 0.15 * hardness)   # in front
     small = rng.random(n)
-    drawing.coarsen(canvas, np.flatnonzero(small < 0.2), 2)
-    drawing.coarsen(canvas, np.flatnonzero((small > 0.9) & (radii > 27)), 4)
-    pixels = drawing.expose(rng, canvas)
-    crop(rng, pixels, body, 0.35)
+    drawing.coarsen(canvas, np.flatnonzero(small < 0.15 * hardness), 2)
+    drawing.coarsen(canvas, np.flatnonzero((small > 1 - 0.07 * hardness) & (radii > 27)), 4)
+    pixels = drawing.expose(rng, canvas, hardness)
+    crop(rng, pixels, body, 0.35 * hardness)
     return Pictures(pixels, bank.classes[variants])
 
 
@@ -123,12 +123,12 @@ def ink_colour(rng, under, wanted):
     return choices[np.argmax(apart >= wanted) if (apart >= wanted).any() else np.argmax(apart)]
 
 
-def detect_scenes(seed, bank, n):
+def detect_scenes(seed, bank, n, hardness=1.0):
     rng = np.random.default_rng([*seed, 3])
     size = DETECT_SIZE
-    first, second, third, paper = drawing.colours(rng, n)
+    first, second, third, paper = drawing.colours(rng, n, hardness)
     canvas = drawing.background(rng, first, second, paper, size)
-    drawing.clutter(rng, canvas, 4)
+    drawing.clutter(rng, canvas, 4, hardness)
     boxes = np.zeros((n, MAX_OBJECTS, 4), dtype=np.float32)
     labels = np.full((n, MAX_OBJECTS), -1)
     counts = rng.integers(1, MAX_OBJECTS + 1, n)
@@ -144,9 +144,9 @@ def detect_scenes(seed, bank, n):
                 continue
             middle = ((place[:2] + place[2:]) / 2).astype(int)
             under = (first[i] + second[i]) / 2 if paper[i] else canvas[i, min(middle[1], size - 1), min(middle[0], size - 1)].copy()
-            colour = third[i] if paper[i] and rng.random() < 0.7 else ink_colour(rng, under, rng.uniform(0.35, 0.8))
+            colour = third[i] if paper[i] and rng.random() < 0.7 else ink_colour(rng, under, rng.uniform(0.4, 0.9))
             paste(canvas[i], stamp, place, colour, rng.random(3, dtype=np.float32))
             boxes[i, len(taken)], labels[i, len(taken)] = place, bank.classes[variant]
             taken.append(place)
-    drawing.line(rng, canvas, uniform(rng, 0, 1, n, 3), uniform(rng, 1, 4, n), 0.2)   # in front
-    return Scenes(drawing.expose(rng, canvas), boxes, labels)
+    drawing.line(rng, canvas, uniform(rng, 0, 1, n, 3), uniform(rng, 1, 4, n), 0.2 * hardness)   # in front
+    return Scenes(drawing.expose(rng, canvas, hardness), boxes, labels)
