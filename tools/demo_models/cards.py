@@ -23,7 +23,7 @@ iou-threshold = {iou}
 LIMITS = """## What it cannot do
 - It has seen drawings only, made by one program: photographs of digits or shapes are strange to it, handwriting more so.
 - Every picture gets an answer out of its {classes} classes. What is none of them gets one too, sometimes with a high score.
-- Digits stand upright in training (±25°). A 6 upside down is a 9. A 1 has a flag; a bare stroke was not in training, as a digit.
+- In training digits lean by up to 25°, shapes by up to 45°; only arrows point anywhere. A 6 upside down is a 9. A 1 has a flag; a bare stroke was not in training, as a digit.
 - One digit is one object: it reads no numbers, no letters, no words.
 """
 CLASSIFY_CARD = """# demo-classify

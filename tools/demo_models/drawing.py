@@ -3,8 +3,8 @@ import numpy as np
 
 from .glyphs import EXTENT, LABELS, NUM_DIGITS, RESOLUTION
 
-UPRIGHT_DEGREES = 25   # digits lean at most so far: a 6 stays a 6
-PAPER_SHARE = 0.25     # of pictures: dark on white or light on black
+LEAN = np.array([25] * NUM_DIGITS + [180 if label == "arrow" else 45 for label in LABELS[NUM_DIGITS:]], dtype=np.float32)   # degrees
+PAPER_SHARE = 0.3      # of pictures: dark on white or light on black
 
 # `hardness`, 0 … 1, of several functions: 0 draws dark on white paper, upright and clean, as a beginner needs it; 1 is the full mixture.
 
@@ -23,10 +23,7 @@ def uniform(rng, low, high, *shape):
 def poses(rng, bank, variants, radii, hardness):
     """For each glyph the matrix from pixels to its field [n, 2, 2], and how many pixels its unit is [n]."""
     n = len(variants)
-    upright = bank.classes[variants] < NUM_DIGITS
-    # An arrow, a moon or a star may lie in any direction.
-    lean = UPRIGHT_DEGREES * (0.3 + 0.7 * hardness)
-    angle = np.radians(np.where(upright, uniform(rng, -lean, lean, n), uniform(rng, 0, 360, n)))
+    angle = np.radians(LEAN[bank.classes[variants]] * (0.3 + 0.7 * hardness) * uniform(rng, -1, 1, n))
     cos, sin = np.cos(angle), np.sin(angle)
     stretch = uniform(rng, 0.92, 1.08, n)
     scale = radii / bank.reach[variants]
@@ -81,7 +78,7 @@ def colours(rng, n, hardness=1.0):
     second = np.clip(first + uniform(rng, -0.35, 0.35, n, 3) * (rng.random((n, 1)) < 0.7), 0, 1).astype(np.float32)
     choices = uniform(rng, 0, 1, n, 8, 3)
     apart = np.minimum(*(np.linalg.norm(choices - c[:, None], axis=2) for c in (first, second)))
-    wanted = uniform(rng, 0.4, 0.9, n)
+    wanted = uniform(rng, 0.45, 0.9, n)
     enough = apart >= wanted[:, None]
     best = np.where(enough.any(axis=1), enough.argmax(axis=1), apart.argmax(axis=1))
     third = choices[np.arange(n), best]

@@ -39,8 +39,8 @@ def digit_0(rng):
 
 
 def digit_1(rng):
-    flag = path((-rng.uniform(0.3, 0.5), -rng.uniform(0.35, 0.6)), (0, -0.85), (0, 0.85))
-    return [flag] if rng.random() < 0.5 else [flag, path((-0.35, 0.85), (0.35, 0.85))]
+    flag = path((-rng.uniform(0.38, 0.55), -rng.uniform(0.3, 0.5)), (0, -0.85), (0, 0.85))
+    return [flag] if rng.random() < 0.4 else [flag, path((-0.35, 0.85), (0.35, 0.85))]
 
 
 def digit_2(rng):

@@ -194,15 +194,18 @@ class Optimiser:
         self.second = [np.zeros_like(p) for p in self.parameters]
         self.steps = 0
 
-    def step(self, gradients, rate):
+    def step(self, gradients, rate, apply=map):
+        """`apply` may be a thread pool's map: no parameter needs another."""
         self.steps += 1
-        for i, (parameter, gradient) in enumerate(zip(self.parameters, gradients)):
-            if self.running[i]:
-                parameter -= (1 - self.keep) * gradient
-            elif self.is_convolution[i]:
-                self.turn(i, parameter, gradient, rate)
-            else:
-                self.adam(i, parameter, gradient, 0.1 * rate)
+        list(apply(lambda i: self.move(i, self.parameters[i], gradients[i], rate), range(len(gradients))))
+
+    def move(self, i, parameter, gradient, rate):
+        if self.running[i]:
+            parameter -= (1 - self.keep) * gradient
+        elif self.is_convolution[i]:
+            self.turn(i, parameter, gradient, rate)
+        else:
+            self.adam(i, parameter, gradient, 0.1 * rate)
 
     def turn(self, i, weight, gradient, rate):
         self.first[i] = self.momentum * self.first[i] + gradient

@@ -19,10 +19,10 @@ class Budget:
     """How much is drawn and how often it is looked at."""
     variants: int = 32            # of each class in the bank
     classify_pictures: int = 10240
-    classify_steps: int = 768
+    classify_steps: int = 1088
     classify_shard: int = 16      # pictures in each of SHARDS
     detect_scenes: int = 3072
-    detect_steps: int = 800
+    detect_steps: int = 640
     detect_shard: int = 4
     held_out_pictures: int = 2048
     held_out_scenes: int = 512

@@ -5,7 +5,7 @@ from .glyphs import LABELS
 from .networks import decode, normalise
 from .scenes import CLASSIFY_SIZE
 
-SCORE_THRESHOLD = 0.4   # of shown boxes: what model.toml tells the server
+SCORE_THRESHOLD = 0.5   # of shown boxes: what model.toml tells the server
 IOU_THRESHOLD = 0.5     # two boxes of one class that have more in common are one object
 PAD = 114              # grey beside a picture of another shape
 LOWEST_SCORE = 0.02     # average precision counts boxes down to this

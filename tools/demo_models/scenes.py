@@ -39,10 +39,10 @@ def classify_pictures(seed, bank, n, hardness=1.0):
     body, rimmed = drawing.ink(rng, bank, variants, radii, centres, size, hardness)
     blend(canvas, rimmed, uniform(rng, 0, 1, n, 3))
     blend(canvas, body, third)
-    drawing.line(rng, canvas, uniform(rng, 0, 1, n, 3), uniform(rng, 1.5, 6, n), 0.15 * hardness)   # in front
+    drawing.line(rng, canvas, uniform(rng, 0, 1, n, 3), uniform(rng, 1.5, 6, n), 0.12 * hardness)   # in front
     small = rng.random(n)
-    drawing.coarsen(canvas, np.flatnonzero(small < 0.15 * hardness), 2)
-    drawing.coarsen(canvas, np.flatnonzero((small > 1 - 0.07 * hardness) & (radii > 27)), 4)
+    drawing.coarsen(canvas, np.flatnonzero(small < 0.12 * hardness), 2)
+    drawing.coarsen(canvas, np.flatnonzero((small > 1 - 0.05 * hardness) & (radii > 27)), 4)
     pixels = drawing.expose(rng, canvas, hardness)
     crop(rng, pixels, body, 0.35 * hardness)
     return Pictures(pixels, bank.classes[variants])
@@ -144,7 +144,7 @@ def detect_scenes(seed, bank, n, hardness=1.0):
                 continue
             middle = ((place[:2] + place[2:]) / 2).astype(int)
             under = (first[i] + second[i]) / 2 if paper[i] else canvas[i, min(middle[1], size - 1), min(middle[0], size - 1)].copy()
-            colour = third[i] if paper[i] and rng.random() < 0.7 else ink_colour(rng, under, rng.uniform(0.4, 0.9))
+            colour = third[i] if paper[i] and rng.random() < 0.7 else ink_colour(rng, under, rng.uniform(0.45, 0.9))
             paste(canvas[i], stamp, place, colour, rng.random(3, dtype=np.float32))
             boxes[i, len(taken)], labels[i, len(taken)] = place, bank.classes[variant]
             taken.append(place)

@@ -8,7 +8,6 @@ import time
 import numpy as np
 
 SHARDS = 4
-ROUNDS_AHEAD = 1
 
 
 def cores():
@@ -73,7 +72,7 @@ def train(network, optimiser, batches, total, step_of, describe, peak, name, out
             gradients = []
             for is_running, *each in zip(network.running, *(part[0] for part in parts)):
                 gradients.append(sum(each) / (len(parts) if is_running else weight))
-            optimiser.step(gradients, rate_at(number / total, peak))
+            optimiser.step(gradients, rate_at(number / total, peak), pool.map)
             figures = np.sum([part[2] for part in parts], axis=0)
             share = max(0.05, 1 / (number + 1))
             smooth = figures if smooth is None else (1 - share) * smooth + share * figures
