@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import subprocess
+import tomllib
 
 import numpy as np
 import onnx
@@ -84,6 +85,18 @@ def test_the_files_beside_a_model(made, tmp_path):
         card = (folder / "README.md").read_text()
         assert "Apache-2.0" in card and "What it cannot do" in card and not re.search(r"\{\w*\}", card)
         assert f"{(folder / 'model.onnx').stat().st_size:,} bytes" in card
+
+
+def test_the_pipeline_prepares_as_the_models_say(made, tmp_path):
+    program.write_all(tmp_path, made, making.QUICK)
+    steps = {step["name"]: step for step in tomllib.loads((tmp_path / "demo-read" / "pipeline.toml").read_text())["step"]}
+    for step, model in (("whole", "demo-detect"), ("parts", "demo-classify")):
+        image = tomllib.loads((tmp_path / model / "model.toml").read_text())["image"]
+        for key in ("size", "resize", "pad", "channels", "scale", "mean", "std"):
+            assert steps[step][key] == image[key], (step, key)
+    limits = tomllib.loads((tmp_path / "demo-detect" / "model.toml").read_text())["image"]
+    assert (steps["found"]["score_threshold"], steps["found"]["iou_threshold"]) == (limits["score-threshold"], limits["iou-threshold"])
+    assert {steps["detector"]["model"], steps["namer"]["model"]} == {"demo-detect", "demo-classify"}
 
 
 def test_the_script_makes_them_once(tmp_path):

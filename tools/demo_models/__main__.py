@@ -1,4 +1,4 @@
-"""Trains both demo models and writes OUT/demo-classify and OUT/demo-detect."""
+"""Trains both demo models and writes OUT/demo-classify, OUT/demo-detect and OUT/demo-read, a pipeline of the two."""
 import argparse
 import json
 import pathlib
@@ -6,27 +6,29 @@ import sys
 
 import onnx
 
-from . import cards, exporting
+from . import cards, exporting, reading
 from .glyphs import LABELS
 from .making import QUICK, Budget, make
 
 
-def write(folder, model, card, toml, figures):
+def write(folder, card, toml_name, toml, figures):
     folder.mkdir(parents=True)
-    onnx.save(model, str(folder / "model.onnx"))
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS))
-    (folder / "model.toml").write_text(toml)
+    (folder / toml_name).write_text(toml)
     (folder / "README.md").write_text(card)
     (folder / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
 
 
 def write_all(out, made, budget):
-    """Both folders; `out` must not hold them yet."""
+    """All folders; `out` must not hold them yet."""
     for task, network, export, card in (("classify", made.classifier, exporting.export_classifier, cards.classify_card),
                                         ("detect", made.detector, exporting.export_detector, cards.detect_card)):
         model = export(network)
         figures = {**made.figures[task], "seed": made.figures["seed"]}
-        write(out / f"demo-{task}", model, card(made.figures, budget, network, len(model.SerializeToString())), cards.toml(task), figures)
+        folder = out / f"demo-{task}"
+        write(folder, card(made.figures, budget, network, len(model.SerializeToString())), "model.toml", cards.toml(task), figures)
+        onnx.save(model, str(folder / "model.onnx"))
+    write(out / "demo-read", reading.card(made.figures), "pipeline.toml", reading.pipeline(), made.figures["read"])
 
 
 def main():
