@@ -25,8 +25,6 @@ def models(made, tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(models):
     with serving(models) as started:
-        if requests.post(f"{started.url}/v1/images/classify", timeout=10).status_code == 404:
-            pytest.skip("this build answers no pictures")
         yield started
 
 
