@@ -116,9 +116,10 @@ def test_the_script_makes_them_once(tmp_path):
 # ---- the models that people serve, where they were trained
 
 def served(task):
-    folder = pathlib.Path(os.environ.get("MILLRACE_MODELS", ROOT / "models")) / f"demo-{task}"
-    if not (folder / "model.onnx").exists():
-        pytest.skip("run scripts/demo-models")
+    models = pathlib.Path(os.environ.get("MILLRACE_MODELS", ROOT / "models")).resolve()
+    if subprocess.run([str(ROOT / "scripts" / "demo-models"), str(models), "--check"], timeout=30).returncode:
+        pytest.skip("needs the demo models, made by these scripts: run scripts/demo-models")
+    folder = models / f"demo-{task}"
     return folder, json.loads((folder / "figures.json").read_text())
 
 
