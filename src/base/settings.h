@@ -20,7 +20,7 @@ struct Setting {
   std::string help;
   std::string default_text;
   std::function<Status(std::string_view)>
-      set;  // parses, checks limits, stores; `param` is the name
+      set;               // parses, checks limits, stores; `param` is the name
   bool is_list = false;  // set() takes its values one a line
 };
 

@@ -83,14 +83,16 @@ TEST(SettingsTables, ATableIsReadByItself) {
     const Status done = settings.apply_toml(toml, "m.toml", "t");
     return done ? std::string() : done.error().message;
   };
-  EXPECT_EQ(error("x = 1\n[t]\nmean = [0.5, 2]\nnames = [\"a b\", \"\", \"c\"]\nkind = \"b\"\n"), "");
+  EXPECT_EQ(error("x = 1\n[t]\nmean = [0.5, 2]\nnames = [\"a b\", \"\", \"c\"]\nkind = \"b\"\n"),
+            "");
   EXPECT_EQ(mean, (std::vector<double>{0.5, 2}));
   EXPECT_EQ(names, (std::vector<std::string>{"a b", "", "c"}));
   EXPECT_EQ(error("[t]\nmean = 3\nnames = \"one\""), "");
   EXPECT_EQ(mean, (std::vector<double>{3}));
   EXPECT_EQ(names, (std::vector<std::string>{"one"}));
   EXPECT_EQ(error("[u]\nmean = 3"), "");
-  EXPECT_EQ(error("[t]\nmean = [1, 2, 3, 4]"), "m.toml:2: [t] mean: 1 to 3 numbers are wanted, not 4");
+  EXPECT_EQ(error("[t]\nmean = [1, 2, 3, 4]"),
+            "m.toml:2: [t] mean: 1 to 3 numbers are wanted, not 4");
   EXPECT_EQ(error("[t]\nmean = [inf]"), "m.toml:2: [t] mean: inf is not a finite number");
   EXPECT_EQ(error("[t]\nmean = [\"x\"]"), "m.toml:2: [t] mean: \"x\" is not a number");
   EXPECT_EQ(error("[t]\n\nmaen = 1"), "m.toml:3: [t] unknown setting \"maen\"");

@@ -32,8 +32,8 @@ Bytes big(std::uint32_t value, int bytes = 4) {
 
 Bytes chunk(const std::string& type, const Bytes& data) {
   const Bytes body = type + data;
-  const auto sum = crc32(0, reinterpret_cast<const Bytef*>(body.data()),
-                         static_cast<uInt>(body.size()));
+  const auto sum =
+      crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<uInt>(body.size()));
   return big(static_cast<std::uint32_t>(data.size())) + body + big(static_cast<std::uint32_t>(sum));
 }
 
@@ -107,7 +107,8 @@ Bytes changed(Bytes file, std::size_t at, const Bytes& bytes) {
 Bytes with_scans(int count) {
   const Bytes file = golden_file("jpeg progressive");
   std::size_t last = 0;
-  for (std::size_t at = file.find("\xff\xda"); at != Bytes::npos; at = file.find("\xff\xda", at + 1)) {
+  for (std::size_t at = file.find("\xff\xda"); at != Bytes::npos;
+       at = file.find("\xff\xda", at + 1)) {
     last = at;
   }
   const Bytes scan = file.substr(last, file.size() - 2 - last);
@@ -166,8 +167,8 @@ std::vector<Case> jpeg_cases() {
       {"50 scans", "read", with_scans(50)},
       {"1,000 scans", bad, with_scans(1000)},
       {"a profile of 16 MiB", "read", with_app_segments(256, Bytes(65000, 'x'))},
-      {"Exif of nothing", "read", good.substr(0, 2) + "\xff\xe1" + big(8, 2) +
-                                      Bytes("Exif\0\0", 6) + good.substr(2)},
+      {"Exif of nothing", "read",
+       good.substr(0, 2) + "\xff\xe1" + big(8, 2) + Bytes("Exif\0\0", 6) + good.substr(2)},
       {"something behind the end", "read", good + Bytes(1000, 'x')},
       {"more than 20 MiB", bad, good + Bytes(kMaxEncodedBytes, 'x')},
   };
@@ -288,7 +289,8 @@ TEST(HostilePictures, RandomChangesAreReadOrRefused) {
       for (int j = 0; j < 4; ++j) copy[random() % copy.size()] = static_cast<char>(random());
       const auto decoded = decode(std::as_bytes(std::span(copy)));
       if (!decoded) continue;
-      EXPECT_EQ(decoded->rgb.size(), static_cast<std::size_t>(3 * decoded->width * decoded->height));
+      EXPECT_EQ(decoded->rgb.size(),
+                static_cast<std::size_t>(3 * decoded->width * decoded->height));
     }
   }
 }

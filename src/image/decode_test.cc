@@ -54,11 +54,11 @@ std::vector<std::byte> tiff(std::initializer_list<int> bytes) {
 }
 
 TEST(Exif, OrientationInEitherByteOrder) {
-  EXPECT_EQ(orientation_of(tiff({'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0,
-                                 0, 0})),
+  EXPECT_EQ(orientation_of(
+                tiff({'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0})),
             6);
-  EXPECT_EQ(orientation_of(tiff({'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 8,
-                                 0, 0})),
+  EXPECT_EQ(orientation_of(
+                tiff({'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 8, 0, 0})),
             8);
 }
 
@@ -69,8 +69,8 @@ TEST(Exif, WhatIsBrokenIsUpright) {
   EXPECT_EQ(orientation_of(tiff({'I', 'I', 42, 0, 0xff, 0xff, 0xff, 0xff, 9, 9})), 1);
   // A directory that lies in its own header and claims 65,535 entries.
   EXPECT_EQ(orientation_of(tiff({'I', 'I', 42, 0, 2, 0, 0, 0, 0xff, 0xff})), 1);
-  EXPECT_EQ(orientation_of(tiff({'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 9, 0,
-                                 0, 0})),
+  EXPECT_EQ(orientation_of(
+                tiff({'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 9, 0, 0, 0})),
             1);
 }
 

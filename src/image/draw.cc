@@ -18,9 +18,9 @@ Span inside(std::int64_t begin, std::int64_t end, int size) {
 
 void fill(Image& picture, Span columns, Span rows, Colour colour) {
   for (int y = rows.begin; y < rows.end; ++y) {
-    std::uint8_t* pixel =
-        picture.rgb.data() + 3 * (static_cast<std::size_t>(y) * static_cast<std::size_t>(picture.width) +
-                                  static_cast<std::size_t>(columns.begin));
+    std::uint8_t* pixel = picture.rgb.data() + 3 * (static_cast<std::size_t>(y) *
+                                                        static_cast<std::size_t>(picture.width) +
+                                                    static_cast<std::size_t>(columns.begin));
     for (int x = columns.begin; x < columns.end; ++x, pixel += 3) {
       pixel[0] = colour.r;
       pixel[1] = colour.g;

@@ -8,8 +8,8 @@
 
 namespace millrace::image {
 
-// From a TIFF structure (what follows "Exif\0\0"). 1 where it is absent, broken or out of range. Looks
-// at the first directory only and follows no links, so nothing can loop.
+// From a TIFF structure (what follows "Exif\0\0"). 1 where it is absent, broken or out of range.
+// Looks at the first directory only and follows no links, so nothing can loop.
 int orientation_of(std::span<const std::byte> tiff);
 
 // Turns and mirrors a stored picture as orientation 1 to 8 says.

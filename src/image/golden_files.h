@@ -16,7 +16,8 @@
 namespace millrace::image {
 
 inline json::value golden(const std::string& name) {
-  const auto text = read_file(MILLRACE_SOURCE_DIR "/tests/goldens/images/" + name + ".json", 8 << 20);
+  const auto text =
+      read_file(MILLRACE_SOURCE_DIR "/tests/goldens/images/" + name + ".json", 8 << 20);
   EXPECT_TRUE(text) << name;
   auto parsed = parse_json(text ? *text : "{}");
   EXPECT_TRUE(parsed) << name;

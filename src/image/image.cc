@@ -26,9 +26,9 @@ Image crop(const Image& picture, Rect part) {
   const std::size_t row_bytes = std::size_t{3} * static_cast<std::size_t>(part.width);
   cut.rgb.resize(row_bytes * static_cast<std::size_t>(part.height));
   for (int y = 0; y < part.height; ++y) {
-    const std::size_t from = static_cast<std::size_t>(part.y + y) * 3 *
-                                 static_cast<std::size_t>(picture.width) +
-                             std::size_t{3} * static_cast<std::size_t>(part.x);
+    const std::size_t from =
+        static_cast<std::size_t>(part.y + y) * 3 * static_cast<std::size_t>(picture.width) +
+        std::size_t{3} * static_cast<std::size_t>(part.x);
     std::copy_n(picture.rgb.data() + from, row_bytes,
                 cut.rgb.data() + static_cast<std::size_t>(y) * row_bytes);
   }

@@ -111,8 +111,8 @@ class Reader {
     for (const jpeg_marker_struct* mark = info_.marker_list; mark; mark = mark->next) {
       if (mark->marker != JPEG_APP0 + 1 || mark->data_length < kExifMark.size()) continue;
       if (std::memcmp(mark->data, kExifMark.data(), kExifMark.size()) != 0) continue;
-      return orientation_of(std::as_bytes(std::span(mark->data, mark->data_length))
-                                .subspan(kExifMark.size()));
+      return orientation_of(
+          std::as_bytes(std::span(mark->data, mark->data_length)).subspan(kExifMark.size()));
     }
     return 1;
   }

@@ -78,9 +78,9 @@ Result<Decoded> decode_png(std::span<const std::byte> encoded) {
   spng_ihdr header{};
   if (const int code = spng_get_ihdr(context.get(), &header)) return why(code);
   if (auto ok = check_size(header.width, header.height); !ok) return pass(ok);
-  Decoded decoded{.image = {.width = static_cast<int>(header.width),
-                            .height = static_cast<int>(header.height)},
-                  .orientation = chunks->orientation};
+  Decoded decoded{
+      .image = {.width = static_cast<int>(header.width), .height = static_cast<int>(header.height)},
+      .orientation = chunks->orientation};
   std::size_t bytes = 0;
   if (const int code = spng_decoded_image_size(context.get(), SPNG_FMT_RGB8, &bytes)) {
     return why(code);
@@ -88,8 +88,7 @@ Result<Decoded> decode_png(std::span<const std::byte> encoded) {
   auto& rgb = decoded.image.rgb;
   rgb.resize(std::size_t{3} * header.width * header.height);
   if (bytes != rgb.size()) return fail(ErrorKind::internal, "A PNG has another size than it said.");
-  if (const int code =
-          spng_decode_image(context.get(), rgb.data(), rgb.size(), SPNG_FMT_RGB8, 0)) {
+  if (const int code = spng_decode_image(context.get(), rgb.data(), rgb.size(), SPNG_FMT_RGB8, 0)) {
     return why(code);
   }
   return decoded;

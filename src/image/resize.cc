@@ -206,9 +206,8 @@ Image resize_part(const Image& picture, int width, int height, Filter filter, Re
   Image columns_done =
       width == picture.width
           ? crop(picture, {part.x, top, part.width, bottom - top})
-          : filter_columns(picture,
-                           make_taps(picture.width, width, filter, part.x, part.width), top,
-                           bottom - top);
+          : filter_columns(picture, make_taps(picture.width, width, filter, part.x, part.width),
+                           top, bottom - top);
   if (same_height) return columns_done;
   return filter_rows(columns_done, rows, top);
 }

@@ -121,9 +121,9 @@ TEST(WriteTensor, LayoutsAndChannels) {
   options.layout = Layout::nhwc;
   EXPECT_EQ(tensor_of<std::uint8_t>(two, options), (Bytes{3, 2, 1, 6, 5, 4}));
   EXPECT_EQ(tensor_shape({.width = 5, .height = 7}), (Shape{1, 3, 7, 5}));
-  EXPECT_EQ(tensor_shape({.width = 5, .height = 7, .channels = Channels::grey,
-                          .layout = Layout::nhwc}),
-            (Shape{1, 7, 5, 1}));
+  EXPECT_EQ(
+      tensor_shape({.width = 5, .height = 7, .channels = Channels::grey, .layout = Layout::nhwc}),
+      (Shape{1, 7, 5, 1}));
 }
 
 TEST(WriteTensor, GreyIsPillowsLuma) {
@@ -141,8 +141,8 @@ TEST(WriteTensor, NumbersOfEachType) {
   EXPECT_FLOAT_EQ(floats[1], static_cast<float>(-0.456 / 0.224));
   EXPECT_FLOAT_EQ(floats[2], static_cast<float>((128.0 / 255 - 0.406) / 0.225));
   const auto halves = [&](double scale, double mean, DType dtype) {
-    return tensor_of<std::uint16_t>(
-        one, {.dtype = dtype, .scale = scale, .mean = {mean, mean, mean}});
+    return tensor_of<std::uint16_t>(one,
+                                    {.dtype = dtype, .scale = scale, .mean = {mean, mean, mean}});
   };
   using Words = std::vector<std::uint16_t>;
   // 1, 0 and 128/255; 65504 is the largest half; 2^-24 the smallest.

@@ -102,8 +102,10 @@ std::uint16_t to_bf16(float value) {
 
 template <class T>
 T element(float value, DType dtype) {
-  if constexpr (sizeof(T) == 2) return dtype == DType::f16 ? to_f16(value) : to_bf16(value);
-  else return static_cast<T>(value);
+  if constexpr (sizeof(T) == 2)
+    return dtype == DType::f16 ? to_f16(value) : to_bf16(value);
+  else
+    return static_cast<T>(value);
 }
 
 // What each value of a byte becomes, by channel of the tensor.

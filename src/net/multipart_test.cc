@@ -38,8 +38,8 @@ TEST(Multipart, ABodyOfNoPartsAndOneOfNoBytes) {
   ASSERT_TRUE(none);
   EXPECT_TRUE(none->empty());
   // The delimiter may follow the head at once.
-  const auto empty = parse_multipart(
-      "--x\r\nContent-Disposition: form-data; name=a\r\n\r\n--x--", "x");
+  const auto empty =
+      parse_multipart("--x\r\nContent-Disposition: form-data; name=a\r\n\r\n--x--", "x");
   ASSERT_TRUE(empty) << empty.error().message;
   EXPECT_EQ(empty->at(0).body, "");
 }
@@ -48,10 +48,10 @@ TEST(Multipart, Boundaries) {
   EXPECT_EQ(form_boundary("multipart/form-data; boundary=abc"), "abc");
   EXPECT_EQ(form_boundary("Multipart/Form-Data ;charset=utf-8; BOUNDARY=\"a b\""), "a b");
   for (const char* wrong :
-       {"", "multipart/form-data", "multipart/mixed; boundary=a", "multipart/form-data; boundary=",
-        "multipart/form-data; boundary=\"a", "multipart/form-data; boundary=\"a \"",
-        "multipart/form-data; boundary=a b", "multipart/form-data; boundary=\"a\x01\"",
-        "multipart/form-data boundary=a"}) {
+       {"", "multipart/form-data", "multipart/mixed; boundary=a",
+        "multipart/form-data; boundary=", "multipart/form-data; boundary=\"a",
+        "multipart/form-data; boundary=\"a \"", "multipart/form-data; boundary=a b",
+        "multipart/form-data; boundary=\"a\x01\"", "multipart/form-data boundary=a"}) {
     EXPECT_FALSE(form_boundary(wrong)) << wrong;
   }
   EXPECT_TRUE(form_boundary("multipart/form-data; boundary=" + std::string(70, 'a')));

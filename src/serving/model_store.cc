@@ -237,8 +237,8 @@ Result<ModelHandle> ModelStore::load_model(const FoundModel& found, LoadContext&
     if (!made) return pass(made);
     image = *std::move(made);
   }
-  return pin(std::make_unique<Model>(found, std::move(*servable), std::move(text),
-                                     std::move(image), metrics_));
+  return pin(std::make_unique<Model>(found, std::move(*servable), std::move(text), std::move(image),
+                                     metrics_));
 }
 
 ModelHandle ModelStore::pin(std::unique_ptr<Model> model) {

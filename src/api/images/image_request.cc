@@ -10,7 +10,6 @@
 #include "api/images/base64.h"
 #include "api/openai/schema.h"
 #include "base/json.h"
-#include "image/decode.h"
 #include "net/multipart.h"
 #include "net/request_target.h"
 
@@ -21,20 +20,28 @@ using F = Field<ImageFields>;
 constexpr int kMaxTopK = 1000;
 
 const F kFields[] = {
-    F{"model", F::SetString([](ImageFields& f, std::string value) { f.model = std::move(value); }),
-      {.min = 1, .max = 256}, "the only one with the task", "the model"},
-    F{"top_k", F::SetInteger([](ImageFields& f, std::int64_t value) {
-        f.top_k = static_cast<std::size_t>(value);
-      }),
-      {.min = 1, .max = kMaxTopK}, "5", "classes in the answer"},
-    F{"threshold", F::SetNumber([](ImageFields& f, double value) {
-        f.threshold = static_cast<float>(value);
-      }),
-      {.min = 0, .max = 1}, "the model's", "the lowest score of a detection"},
-    F{"max_detections", F::SetInteger([](ImageFields& f, std::int64_t value) {
-        f.max_detections = static_cast<int>(value);
-      }),
-      {.min = 1, .max = serving::kMaxDetections}, "the model's", "the best so many"},
+    F{"model",
+      F::SetString([](ImageFields& f, std::string value) { f.model = std::move(value); }),
+      {.min = 1, .max = 256},
+      "the only one with the task",
+      "the model"},
+    F{"top_k",
+      F::SetInteger(
+          [](ImageFields& f, std::int64_t value) { f.top_k = static_cast<std::size_t>(value); }),
+      {.min = 1, .max = kMaxTopK},
+      "5",
+      "classes in the answer"},
+    F{"threshold",
+      F::SetNumber([](ImageFields& f, double value) { f.threshold = static_cast<float>(value); }),
+      {.min = 0, .max = 1},
+      "the model's",
+      "the lowest score of a detection"},
+    F{"max_detections",
+      F::SetInteger(
+          [](ImageFields& f, std::int64_t value) { f.max_detections = static_cast<int>(value); }),
+      {.min = 1, .max = serving::kMaxDetections},
+      "the model's",
+      "the best so many"},
 };
 
 // What the pictures' bytes are views of.
@@ -81,14 +88,14 @@ Result<std::string> decode_text(std::string_view text, const std::string& param)
   if (text.starts_with("data:")) {
     const auto comma = text.substr(0, 256).find(',');
     if (comma == std::string_view::npos) {
-      return invalid("The data: URL has no ','.", param, image::kInvalidImage);
+      return invalid("The data: URL has no ','.", param, serving::kInvalidImage);
     }
     const std::string_view head = text.substr(5, comma - 5);
     if (!head.starts_with("image/")) {
-      return invalid("The data: URL is not of a picture.", param, image::kUnsupportedMedia);
+      return invalid("The data: URL is not of a picture.", param, serving::kUnsupportedMedia);
     }
     if (!head.ends_with(";base64")) {
-      return invalid("The data: URL must be base64.", param, image::kInvalidImage);
+      return invalid("The data: URL must be base64.", param, serving::kInvalidImage);
     }
     text.remove_prefix(comma + 1);
   } else if (text.substr(0, 64).find(':') != std::string_view::npos) {
@@ -96,7 +103,7 @@ Result<std::string> decode_text(std::string_view text, const std::string& param)
                    "url_not_allowed");
   }
   auto decoded = decode_base64(text);
-  if (!decoded) return invalid("The picture is not valid base64.", param, image::kInvalidImage);
+  if (!decoded) return invalid("The picture is not valid base64.", param, serving::kInvalidImage);
   return *std::move(decoded);
 }
 

@@ -5,7 +5,6 @@
 #include "api/fake_server.h"
 #include "api/images/base64.h"
 #include "api/images/image_request.h"
-#include "image/encode.h"
 
 namespace millrace::api {
 namespace {
@@ -63,8 +62,7 @@ class ChannelMeans final : public TensorModel {
 Status make_channel_means(const ModelSpec&, serving::FakeServable& servable) {
   servable.tensors = std::make_unique<ChannelMeans>();
   servable.description.max_batch_size = 8;
-  servable.description.inputs = {
-      {.name = "x", .dtype = DType::f32, .shape = Shape{-1, 3, 8, 8}}};
+  servable.description.inputs = {{.name = "x", .dtype = DType::f32, .shape = Shape{-1, 3, 8, 8}}};
   servable.description.outputs = {{.name = "y", .dtype = DType::f32, .shape = Shape{-1, 3}}};
   return {};
 }
@@ -72,11 +70,16 @@ Status make_channel_means(const ModelSpec&, serving::FakeServable& servable) {
 constexpr const char* kSettings =
     "[image]\ntask = \"classify\"\nlabels = [\"red\", \"green\", \"blue\"]\nsoftmax = false\n";
 
+// 20 x 12 pixels of one colour, PNG.
+const std::string kRed = *decode_base64(
+    "iVBORw0KGgoAAAANSUhEUgAAABQAAAAMCAIAAADtbgqsAAAAFklEQVR42mP8z0A+"
+    "YGIY1TyqedBqBgD9bwEXX8V6fAAAAABJRU5ErkJggg==");
+const std::string kBlue = *decode_base64(
+    "iVBORw0KGgoAAAANSUhEUgAAABQAAAAMCAIAAADtbgqsAAAAGUlEQVR42mNkYDjDQC5gYqAAjGoe1UxbzQBqNgDk9ZaUWg"
+    "AAAABJRU5ErkJggg==");
+
 class ImagesTest : public testing::Test {
  protected:
-  static std::string png(image::Colour colour, int width = 20, int height = 12) {
-    return *image::encode_png(image::filled(width, height, colour));
-  }
   Answer post(std::string content_type, std::string body, std::string query = {},
               const char* path = "/v1/images/classify") {
     auto http = FakeServer::request("POST", path, std::move(body));
@@ -107,14 +110,13 @@ void expect_first(const Answer& answer, std::size_t picture, const char* label) 
 }
 
 TEST_F(ImagesTest, TheThreeFormsOfARequest) {
-  const std::string red = png({255, 0, 0}), blue = png({0, 0, 204});
+  const std::string &red = kRed, &blue = kBlue;
   const Answer raw = post("image/png", red, "top_k=2&model=M&other=1");
   expect_first(raw, 0, "red");
   EXPECT_EQ(raw.json.at("object").as_string(), "list");
   EXPECT_EQ(raw.json.at("model").as_string(), "m");
   EXPECT_EQ(raw.json.at("data").at(0).at("classes").as_array().size(), 2u);
-  EXPECT_FLOAT_EQ(
-      raw.json.at("data").at(0).at("classes").at(0).at("score").to_number<float>(), 1);
+  EXPECT_FLOAT_EQ(raw.json.at("data").at(0).at("classes").at(0).at("score").to_number<float>(), 1);
   for (const char* time : {"decode_ms", "preprocess_ms", "queue_ms", "infer_ms", "total_ms"}) {
     EXPECT_GE(raw.json.at("timing").at(time).to_number<double>(), 0) << time;
   }
@@ -146,7 +148,7 @@ void expect_error(const Answer& answer, const char* code, const char* param, int
 }
 
 TEST_F(ImagesTest, FieldsThatAreWrong) {
-  const std::string red = png({255, 0, 0});
+  const std::string& red = kRed;
   const std::string picture = "\"image\":\"" + encoded(red) + "\"";
   expect_error(post("image/png", red, "top_k=0"), "value_out_of_range", "top_k");
   expect_error(post("image/png", red, "top_k=1001"), "value_out_of_range", "top_k");
@@ -154,8 +156,7 @@ TEST_F(ImagesTest, FieldsThatAreWrong) {
   expect_error(post("image/png", red, "top_k=1&top_k=1"), "invalid_value", "top_k");
   expect_error(post("image/png", red, "top_k=%zz"), "invalid_value", "top_k");
   expect_error(post("image/png", red, "threshold=1.5"), "value_out_of_range", "threshold");
-  expect_error(post("image/png", red, "max_detections=0"), "value_out_of_range",
-               "max_detections");
+  expect_error(post("image/png", red, "max_detections=0"), "value_out_of_range", "max_detections");
   expect_error(post("image/png", red, "model=none"), "model_not_found", "model", 404);
   expect_error(post("image/png", red, "", "/v1/images/detect"), "model_not_found", "model", 404);
   expect_error(post("image/png", red, "model=m", "/v1/images/detect"), "model_not_supported",
@@ -179,7 +180,7 @@ TEST_F(ImagesTest, FieldsThatAreWrong) {
 }
 
 TEST_F(ImagesTest, BodiesThatAreWrong) {
-  const std::string red = png({255, 0, 0});
+  const std::string& red = kRed;
   expect_error(post("text/plain", red), "unsupported_media_type", "null", 415);
   expect_error(post("multipart/form-data", red), "invalid_multipart", "null");
   expect_error(post("multipart/form-data; boundary=b", red), "invalid_multipart", "null");
@@ -188,7 +189,7 @@ TEST_F(ImagesTest, BodiesThatAreWrong) {
 }
 
 TEST_F(ImagesTest, PicturesThatAreWrong) {
-  const std::string red = png({255, 0, 0});
+  const std::string& red = kRed;
   const auto sent = [&](const std::string& text) {
     return post_json("\"images\":[\"" + encoded(red) + "\",\"" + text + "\"]");
   };
@@ -211,7 +212,7 @@ TEST_F(ImagesTest, PicturesThatAreWrong) {
 }
 
 TEST_F(ImagesTest, WhoeverLeftIsNotWorkedFor) {
-  auto http = FakeServer::request("POST", "/v1/images/classify", png({1, 2, 3}));
+  auto http = FakeServer::request("POST", "/v1/images/classify", kRed);
   http.headers["content-type"] = "image/png";
   const auto respond = server.send(std::move(http));
   respond->disconnect();

@@ -39,8 +39,8 @@ TEST(Boxes, YoloxRowsBecomeBoxes) {
   const auto set = [&](std::size_t anchor, std::initializer_list<float> row) {
     std::copy(row.begin(), row.end(), output.begin() + static_cast<std::ptrdiff_t>(anchor * kRow));
   };
-  set(6, {0.5f, 0.25f, std::log(2.0f), 0, 0.8f, 0.1f, 0.5f});    // stride 8, column 2, line 1
-  set(20, {0.5f, 0.5f, 0, std::log(0.5f), 1.0f, 0.9f, 0.2f});    // stride 32
+  set(6, {0.5f, 0.25f, std::log(2.0f), 0, 0.8f, 0.1f, 0.5f});  // stride 8, column 2, line 1
+  set(20, {0.5f, 0.5f, 0, std::log(0.5f), 1.0f, 0.9f, 0.2f});  // stride 32
   set(3, {std::nanf(""), 0, 0, 0, 1, 1, 1});
   set(4, {0, 0, 1000, 0, 1, 1, 1});  // of infinite width
   const auto found = decode_yolox(output, kRow, 32, 32, 0.3f);

@@ -98,8 +98,9 @@ Status ImageModel::take_shape(const TensorSpec& input) {
   }
   const auto layout = settings_.layout ? settings_.layout : layout_of(shape.dims());
   if (!layout) {
-    return wrong("layout", fmt::format("the shape {} does not say which; write \"nchw\" or \"nhwc\"",
-                                       to_string(shape.dims())));
+    return wrong("layout",
+                 fmt::format("the shape {} does not say which; write \"nchw\" or \"nhwc\"",
+                             to_string(shape.dims())));
   }
   const bool nchw = *layout == image::Layout::nchw;
   const std::int64_t channels = shape[nchw ? 1 : 3];
@@ -110,8 +111,8 @@ Status ImageModel::take_shape(const TensorSpec& input) {
                                        to_string(shape.dims()), channels));
   }
   const bool grey = channels == 1 || (channels < 0 && settings_.channels == image::Channels::grey);
-  options_.channels = settings_.channels.value_or(grey ? image::Channels::grey
-                                                       : image::Channels::rgb);
+  options_.channels =
+      settings_.channels.value_or(grey ? image::Channels::grey : image::Channels::rgb);
   if ((options_.channels == image::Channels::grey) != grey) {
     return wrong("channels", fmt::format("the graph has {}", channels));
   }
@@ -178,8 +179,8 @@ Status ImageModel::check_labels(std::int64_t num_classes, const std::string& out
 }
 
 Status ImageModel::take_outputs(const ModelDescription& graph) {
-  const bool two = settings_.task == ImageTask::detect &&
-                   settings_.format == DetectFormat::boxes_scores;
+  const bool two =
+      settings_.task == ImageTask::detect && settings_.format == DetectFormat::boxes_scores;
   auto first = find_output(graph, two ? "boxes" : settings_.output);
   if (!first) return pass(first);
   first_ = *first;
@@ -249,8 +250,8 @@ Result<std::vector<Detection>> ImageModel::detections_of(std::span<const OutputT
                                                          int max_detections) const {
   auto found = found_in(outputs, score_threshold);
   if (!found) return found;
-  auto kept = suppress(*std::move(found), static_cast<float>(settings_.iou_threshold),
-                       max_detections);
+  auto kept =
+      suppress(*std::move(found), static_cast<float>(settings_.iou_threshold), max_detections);
   const auto scale = [&](int side) {
     return settings_.normalised ? static_cast<float>(side) : 1.0f;
   };

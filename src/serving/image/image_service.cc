@@ -8,8 +8,6 @@
 #include <optional>
 #include <utility>
 
-#include "image/decode.h"
-
 namespace millrace::serving {
 namespace {
 
@@ -80,10 +78,10 @@ ImageService::ImageService(ModelStore& store, TensorService& tensors, Admission&
     : store_(store), tensors_(tensors), admission_(admission), workers_(workers) {
   const auto counts = [&](ImageTask task) {
     const MetricLabels labels{{"task", to_string(task)}};
-    return Counts{.pictures = metrics.counter("millrace_images_total", "Pictures decoded", labels),
-                  .decode_seconds = metrics.histogram("millrace_image_decode_seconds",
-                                                      "Time to decode a picture", decode_bounds(),
-                                                      labels)};
+    return Counts{
+        .pictures = metrics.counter("millrace_images_total", "Pictures decoded", labels),
+        .decode_seconds = metrics.histogram("millrace_image_decode_seconds",
+                                            "Time to decode a picture", decode_bounds(), labels)};
   };
   classify_ = counts(ImageTask::classify);
   detect_ = counts(ImageTask::detect);
@@ -206,10 +204,8 @@ Status ImageService::submit(const std::shared_ptr<Run>& run, std::size_t index,
   auto on_answer = [run, index, placement](Result<TensorAnswer> answer) {
     if (!answer) return run->fail_with(std::move(answer.error()));
     run->note(&ImageTimes::queue, answer->times.queue);
-    run->note(&ImageTimes::infer,
-              answer->times.input + answer->times.infer + answer->times.output);
-    const Status read =
-        interpret(run->request, *answer, placement, run->answer.pictures[index]);
+    run->note(&ImageTimes::infer, answer->times.input + answer->times.infer + answer->times.output);
+    const Status read = interpret(run->request, *answer, placement, run->answer.pictures[index]);
     answer = std::unexpected(Error{});  // the outputs' memory is the model's
     read ? run->close_one() : run->fail_with(read.error());
   };

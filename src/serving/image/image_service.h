@@ -15,13 +15,17 @@
 
 #include "base/metrics.h"
 #include "base/worker_pool.h"
+#include "image/decode.h"
 #include "serving/image/image_model.h"
 #include "serving/tensor_service.h"
 #include "tensor/buffer.h"
 
 namespace millrace::serving {
 
-inline constexpr std::size_t kMaxPictures = 16;                              // of a request
+// Codes of errors about what is no picture, or one of no known kind.
+using image::kInvalidImage;
+using image::kUnsupportedMedia;
+inline constexpr std::size_t kMaxPictures = 16;                          // of a request
 inline constexpr std::size_t kMaxDecodedBytes = std::size_t{256} << 20;  // of all of them
 
 struct EncodedPicture {
@@ -67,8 +71,8 @@ using ImageReply = std::move_only_function<void(Result<ImageAnswer>)>;
 class ImageService {
  public:
   // Borrows all; they outlive the service and its requests.
-  ImageService(ModelStore& store, TensorService& tensors, Admission& admission,
-               WorkerPool& workers, Metrics& metrics);
+  ImageService(ModelStore& store, TensorService& tensors, Admission& admission, WorkerPool& workers,
+               Metrics& metrics);
 
   // The model of that name, or without a name the only one that serves the task. Errors name
   // `model`.

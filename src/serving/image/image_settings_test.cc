@@ -111,7 +111,8 @@ TEST_F(ImageSettingsTest, ErrorsNameFileTableAndKey) {
             "model.toml:3: [image] task: \"draw\" is not one of classify, detect");
   EXPECT_EQ(error("taks = 1"), "model.toml:3: [image] unknown setting \"taks\"");
   const std::string task = "task = \"classify\"\n";
-  EXPECT_EQ(error(task + "size = [224]"), "model.toml:4: [image] size: 2 numbers are wanted, not 1");
+  EXPECT_EQ(error(task + "size = [224]"),
+            "model.toml:4: [image] size: 2 numbers are wanted, not 1");
   EXPECT_NE(error(task + "size = [224, 0]").find("[image] size: each side"), std::string::npos);
   EXPECT_NE(error(task + "size = [224.5, 10]").find("[image] size: each side"), std::string::npos);
   EXPECT_NE(error(task + "size = [9000, 10]").find("[image] size: each side"), std::string::npos);
@@ -199,7 +200,8 @@ TEST(ImageModel, WhatDoesNotGoTogetherIsRefused) {
   EXPECT_TRUE(says(refusal(yolox, graph(in, {1, 21, 5})), "[image] format: "));
   EXPECT_EQ(refusal(yolox, graph(in, {1, 21, 7})), "");
   const ImageSettings two{.task = ImageTask::detect, .format = DetectFormat::boxes_scores};
-  EXPECT_TRUE(says(refusal(two, graph(in, {1, 21, 4})), "[image] output: the graph has no 'boxes'"));
+  EXPECT_TRUE(
+      says(refusal(two, graph(in, {1, 21, 4})), "[image] output: the graph has no 'boxes'"));
 }
 
 TEST(ImageModel, ScoresAndBoxesOfOutputs) {
@@ -217,10 +219,8 @@ TEST(ImageModel, ScoresAndBoxesOfOutputs) {
   ModelDescription d = graph({1, 3, 100, 100}, {1, -1, 4});
   d.outputs[0].name = "boxes";
   d.outputs.push_back({.name = "scores", .dtype = DType::f32, .shape = Shape{1, -1, 1}});
-  const auto detect = ImageModel::make({.task = ImageTask::detect,
-                                        .format = DetectFormat::boxes_scores,
-                                        .normalised = true},
-                                       d);
+  const auto detect = ImageModel::make(
+      {.task = ImageTask::detect, .format = DetectFormat::boxes_scores, .normalised = true}, d);
   ASSERT_TRUE(detect) << detect.error().message;
   const float boxes[] = {0.1f, 0.2f, 0.5f, 0.6f, 0.1f, 0.2f, 0.5f, 0.62f};
   const float values[] = {0.6f, 0.9f};
@@ -236,8 +236,8 @@ TEST(ImageModel, ScoresAndBoxesOfOutputs) {
   EXPECT_FLOAT_EQ(found->at(0).box.left, 20);
   EXPECT_FLOAT_EQ(found->at(0).box.top, 0);  // cut off at the edge
   EXPECT_FLOAT_EQ(found->at(0).box.bottom, 74);
-  const OutputTensor fewer[] = {outputs[0],
-                                {.shape = Shape{1, 1, 3}, .data = std::as_bytes(std::span(logits))}};
+  const OutputTensor fewer[] = {
+      outputs[0], {.shape = Shape{1, 1, 3}, .data = std::as_bytes(std::span(logits))}};
   EXPECT_FALSE(detect->detections_of(fewer, at, 200, 100, 0.5f, 10));
 }
 

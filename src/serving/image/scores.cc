@@ -59,10 +59,9 @@ std::vector<ClassScore> top_k(std::span<const float> scores, std::size_t k) {
   };
   std::vector<std::size_t> order(scores.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::partial_sort(order, order.begin() + static_cast<std::ptrdiff_t>(k),
-                            [&](std::size_t a, std::size_t b) {
-                              return rank(a) != rank(b) ? rank(a) > rank(b) : a < b;
-                            });
+  std::ranges::partial_sort(
+      order, order.begin() + static_cast<std::ptrdiff_t>(k),
+      [&](std::size_t a, std::size_t b) { return rank(a) != rank(b) ? rank(a) > rank(b) : a < b; });
   std::vector<ClassScore> best;
   for (std::size_t i = 0; i < k; ++i) {
     best.push_back({static_cast<int>(order[i]), scores[order[i]]});
