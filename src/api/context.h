@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/metrics.h"
+#include "base/trace.h"
 #include "serving/admission.h"
 #include "serving/image/image_service.h"
 #include "serving/model_store.h"
@@ -27,6 +28,7 @@ struct ApiContext {
   serving::ImageService& images;
   serving::Admission& admission;
   Metrics& metrics;
+  TraceLog& traces;
   ApiOptions options;
 };
 

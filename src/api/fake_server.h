@@ -200,7 +200,8 @@ class FakeServer {
   serving::TextService text{store, admission, workers, metrics, std::chrono::milliseconds(150)};
   serving::TensorService tensors{store, admission, workers};
   serving::ImageService images{store, tensors, admission, workers, metrics};
-  ApiContext context{store, text, tensors, images, admission, metrics, options_};
+  TraceLog traces;
+  ApiContext context{store, text, tensors, images, admission, metrics, traces, options_};
   net::Router router, admin;
 };
 

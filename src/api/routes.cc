@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "api/admin/health.h"
+#include "api/admin/traces.h"
 #include "api/images/image_request.h"
 #include "api/images/images.h"
 #include "api/kserve/infer.h"
@@ -15,6 +16,7 @@
 #include "api/openai/tokenize.h"
 #include "api/ui/files.h"
 #include "api/ui/state.h"
+#include "api/ui/trace.h"
 
 namespace millrace::api {
 namespace {
@@ -41,6 +43,7 @@ constexpr Line kUi[] = {
     {"GET", "/", get_ui_file},
     {"GET", "/assets/{file}", get_ui_file},
     {"GET", "/ui/state", get_ui_state},
+    {"GET", "/ui/trace", get_ui_trace},
 };
 
 // KServe v2, the Open Inference Protocol.
@@ -81,6 +84,8 @@ constexpr Line kAdmin[] = {
     {"GET", "/health/ready", get_ready, true},
     {"GET", "/version", get_version},
     {"GET", "/models", get_model_states},
+    {"GET", "/traces", get_traces},
+    {"GET", "/traces/{id}", get_trace},
     {"POST", "/v2/repository/index", post_repository_index},
     {"POST", "/v2/repository/models/{model}/load", post_repository_load},
     {"POST", "/v2/repository/models/{model}/unload", post_repository_unload},

@@ -56,6 +56,8 @@ void declare_settings(Settings& settings, ServeConfig& config) {
   settings.integer("io-threads", config.io_threads, 1, 64, "Threads that move bytes.");
   settings.integer("worker-threads", config.worker_threads, 0, 256,
                    "Threads that parse and format; 0: one a core.");
+  settings.integer("trace-every", config.trace_every, 0, 1 << 30,
+                   "Record the spans of one request in N; 0: only of those that ask.");
   settings.integer("shutdown-timeout", config.shutdown_timeout, 0, 3600,
                    "Seconds that running requests get at the end.");
   declare_model_settings(settings, config);

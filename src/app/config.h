@@ -17,6 +17,7 @@ struct ServeConfig {
   std::string port_file;
   bool insecure = false;
   std::string log_level = "info";
+  std::int64_t trace_every = 16;
 
   std::int64_t memory_limit = 0;
   std::int64_t kv_cache_memory = 0;

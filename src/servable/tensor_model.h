@@ -11,7 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
+#include "base/trace.h"
 #include "tensor/tensor.h"
 
 namespace millrace {
@@ -36,6 +38,10 @@ struct TensorBatch {
   std::vector<InputTensor> inputs{};    // in the order of ModelDescription::inputs
   std::shared_ptr<const void> owner{};  // keeps the parts: outputs may be views of them
   std::stop_token stop{};               // requested: the answer is not wanted any more
+  // For models that ask others.
+  int priority = 0;             // lower is sooner; of the most urgent request in it
+  TimePoint deadline = kNever;  // of the last: waiting longer is in vain
+  TraceHandle trace{};          // of a lone request
 };
 
 struct OutputTensor {

@@ -27,6 +27,19 @@ int max_running(const TensorModel& model, const ModelDescription& description) {
   return description.max_batch_size > 1 ? model.max_concurrency() : model.max_concurrency() + 1;
 }
 
+// The runtime's three parts end to end, up to the result.
+void trace_of(const TraceHandle& trace, TimePoint submitted, TimePoint started, TimePoint now,
+              const TensorTimes& times, std::int64_t rows) {
+  if (!trace) return;
+  using std::chrono::nanoseconds;
+  trace.span("queue", submitted, started);
+  const TimePoint computing = started + nanoseconds(times.input);
+  const TimePoint computed = computing + nanoseconds(times.infer);
+  trace.span("input", started, std::min(computing, now));
+  trace.span("infer", std::min(computing, now), std::min(computed, now), {{"batch_rows", rows}});
+  trace.span("output", std::min(computed, now), now);
+}
+
 }  // namespace
 
 struct Batcher::Item {
@@ -235,11 +248,17 @@ void Batcher::start(Items items) {
   const TimePoint started = Clock::now();
   TensorBatch batch;
   std::vector<const std::vector<InputTensor>*> inputs;
-  for (const auto& item : items) inputs.push_back(&item->request.inputs);
+  batch.priority = items.front()->request.priority;  // as the queue has them
+  batch.deadline = items.front()->request.deadline;
+  for (const auto& item : items) {
+    inputs.push_back(&item->request.inputs);
+    batch.deadline = std::max(batch.deadline, item->request.deadline);
+  }
   batch.inputs = merge(inputs);
   if (items.size() == 1) {
     batch.stop = items.front()->request.stop;
     batch.owner = items.front()->request.owner;
+    batch.trace = items.front()->request.trace;
   } else {
     auto owners = std::make_shared<std::vector<std::shared_ptr<const void>>>();
     for (const auto& item : items) owners->push_back(item->request.owner);
@@ -301,6 +320,7 @@ void Batcher::answer(Items items, std::int64_t rows, TimePoint started, TensorRe
     times.queue = ns_between(items[i]->submitted, started);
     times.whole = ns_between(request.arrival, now);
     stats_.on_success(request.num_rows, times);
+    trace_of(request.trace, items[i]->submitted, started, now, times, rows);
     TensorReply reply = std::move(items[i]->request.reply);
     items[i].reset();
     reply(TensorAnswer{.outputs = std::move(outputs[i]), .owner = result.owner, .times = times});

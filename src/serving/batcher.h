@@ -41,6 +41,7 @@ struct BatchRequest {
   TimePoint arrival = Clock::now();
   TimePoint deadline = kNever;  // waiting longer than this ends it
   std::stop_token stop{};
+  TraceHandle trace{};
   TensorReply reply{};
 };
 

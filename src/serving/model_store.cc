@@ -81,6 +81,7 @@ struct ModelStore::Entry {
   Error error;
   ModelHandle model;
   bool load_again = false;  // once it is unloaded
+  bool parked = false;      // waiting, and not to be tried before another load has ended
   std::vector<LoadDone> on_loaded{};
 };
 
@@ -155,6 +156,7 @@ void ModelStore::set_state(Entry& entry, ModelState state) {
 
 void ModelStore::start_load(Entry& entry) {
   set_state(entry, ModelState::waiting);
+  entry.parked = false;
   entry.progress = 0;
   entry.stage.clear();
   loader_.post([this, name = entry.found.spec.name] { run_load(name); });
@@ -186,8 +188,9 @@ void ModelStore::run_load(const std::string& name) {
     metrics_.gauge("millrace_model_load_seconds", "Time the last load took", {{"model_name", name}})
         .set(seconds);
   } else {
-    log_error("model {} failed to load: {}", name, model.error().message);
     budget_.release(name);
+    if (model.error().code == kWaitsForModel) return park(name, std::move(model.error()));
+    log_error("model {} failed to load: {}", name, model.error().message);
   }
   std::unique_lock lock(mutex_);
   Entry& entry = entries_.find(name)->second;
@@ -200,8 +203,44 @@ void ModelStore::run_load(const std::string& name) {
   }
   set_state(entry, entry.model ? ModelState::ready : ModelState::failed);
   const auto told = std::exchange(entry.on_loaded, {});
+  for (auto& [other, waiting] : entries_) {
+    const bool may_now = waiting.parked || (entry.model && waiting.state == ModelState::failed &&
+                                            waiting.error.code == kNeedsModel);
+    if (may_now) start_load(waiting);
+  }
   lock.unlock();
   for (const LoadDone& on_done : told) on_done(ended);
+}
+
+void ModelStore::park(const std::string& name, Error reason) {
+  std::unique_lock lock(mutex_);
+  Entry& entry = entries_.find(name)->second;
+  set_state(entry, ModelState::waiting);
+  entry.progress = 0;
+  entry.stage = reason.message;
+  entry.error = std::move(reason);
+  entry.parked = true;
+  const bool others_load = std::ranges::any_of(entries_, [](const auto& named) {
+    const Entry& other = named.second;
+    return other.state == ModelState::loading ||
+           (other.state == ModelState::waiting && !other.parked);
+  });
+  if (others_load) return;
+  // Who waits now waits for others that wait.
+  std::vector<std::pair<LoadDone, Error>> told;
+  for (auto& [other, waiting] : entries_) {
+    if (!std::exchange(waiting.parked, false)) continue;
+    waiting.error.message += ", which waits too: models cannot need each other";
+    waiting.error.code.clear();
+    waiting.error.kind = ErrorKind::invalid_argument;
+    log_error("model {} failed to load: {}", other, waiting.error.message);
+    set_state(waiting, ModelState::failed);
+    for (LoadDone& done : std::exchange(waiting.on_loaded, {})) {
+      told.emplace_back(std::move(done), waiting.error);
+    }
+  }
+  lock.unlock();
+  for (const auto& [on_done, error] : told) on_done(std::unexpected(error));
 }
 
 Result<ModelHandle> ModelStore::load_model(const FoundModel& found, LoadContext& context) {

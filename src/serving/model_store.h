@@ -74,6 +74,12 @@ struct ModelStatus {
   ModelHandle model{};  // when ready
 };
 
+// Codes of a backend's errors that another model's load may mend. The first: the model waits and is
+// tried again whenever a load has ended. The second: it has failed, and is tried again when a load
+// went well.
+inline constexpr const char* kWaitsForModel = "waits_for_model";
+inline constexpr const char* kNeedsModel = "needs_model";
+
 struct ModelStoreOptions {
   std::filesystem::path path;  // folder of models, or one model
   ModelSpec defaults;          // settings for every model
@@ -115,6 +121,7 @@ class ModelStore {
 
   void start_load(Entry& entry);  // mutex_ held
   void run_load(const std::string& name);
+  void park(const std::string& name, Error reason);  // until another model has been loaded
   Result<ModelHandle> load_model(const FoundModel& found, LoadContext& context);
   ModelHandle pin(std::unique_ptr<Model> model);
   void take_down(const Model* model);              // on the reaper's thread

@@ -34,6 +34,7 @@ struct TensorRequest {
   TimePoint arrival = Clock::now();
   TimePoint deadline = kNever;
   std::stop_token stop{};  // requested: the client is gone
+  TraceHandle trace{};
 };
 
 }  // namespace millrace::serving

@@ -59,7 +59,8 @@ Status TensorService::infer(TensorRequest request, TensorReply reply, Admission:
                     .priority = request.priority,
                     .arrival = request.arrival,
                     .deadline = request.deadline,
-                    .stop = std::move(request.stop)};
+                    .stop = std::move(request.stop),
+                    .trace = std::move(request.trace)};
   if (description.max_batch_size > 0) {
     const auto rows = num_rows(description, work.inputs);
     if (!rows) return std::unexpected(rows.error());

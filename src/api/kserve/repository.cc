@@ -69,7 +69,11 @@ void post_repository_index(const ApiContext& context, const net::HttpRequest& ht
     json.field("state", repository_state(status.state));
     const bool has_failed = status.state == serving::ModelState::failed;
     const bool is_unloaded = status.state == serving::ModelState::unloaded;
-    json.field("reason", has_failed ? status.error.message : is_unloaded ? "unloaded" : "");
+    const bool waits = status.state == serving::ModelState::waiting;  // the stage says for what
+    json.field("reason", has_failed    ? status.error.message
+                         : is_unloaded ? "unloaded"
+                         : waits       ? status.stage
+                                       : "");
     json.close_object();
   }
   json.close_array();
