@@ -5,6 +5,7 @@ import numpy as np
 import openvino
 import pytest
 import requests
+import tritonclient.http as triton
 from PIL import Image
 
 from live_server import serving
@@ -12,6 +13,71 @@ from pictures import add_model, cropped, data_folder, opened
 
 CIFAR = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 IMAGENET = 'mean = [0.485, 0.456, 0.406]\nstd = [0.229, 0.224, 0.225]\n'
+# Finds things, names each by the other model, and draws where they are.
+PIPELINE = """
+[input.file]
+dtype = "BYTES"
+shape = [1]
+[[step]]
+name = "picture"
+do = "decode_image"
+inputs = "input.file"
+[[step]]
+name = "whole"
+do = "fit_image"
+size = [416, 416]
+resize = "letterbox"
+pad_place = "right-bottom"
+channels = "bgr"
+scale = 1
+inputs = "picture"
+[[step]]
+name = "detector"
+model = "yolox"
+inputs = ["whole.tensor"]
+[[step]]
+name = "found"
+do = "yolox_boxes"
+size = [416, 416]
+score_threshold = 0.5
+inputs = "detector"
+[[step]]
+name = "boxes"
+do = "boxes_to_picture"
+inputs = { boxes = "found.boxes", placement = "whole.placement", image = "picture" }
+[[step]]
+name = "parts"
+do = "crop_boxes"
+size = [224, 224]
+mean = [0.485, 0.456, 0.406]
+std = [0.229, 0.224, 0.225]
+inputs = { image = "picture", boxes = "boxes" }
+[[step]]
+name = "namer"
+model = "squeezenet"
+inputs = ["parts"]
+[[step]]
+name = "names"
+do = "argmax"
+inputs = "namer"
+[[step]]
+name = "drawn"
+do = "draw_boxes"
+inputs = { image = "picture", boxes = "boxes", classes = "found.classes" }
+[[step]]
+name = "answer"
+do = "encode_image"
+format = "png"
+inputs = "drawn"
+[output.boxes]
+from = "boxes"
+[output.classes]
+from = "found.classes"
+[output.names]
+from = "names.indices"
+[output.picture]
+from = "answer"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +92,8 @@ def server(tmp_path_factory):
     add_model(models, "mnist", graphs / "onnx_mnist/mnist-8.onnx", exact + 'task = "classify"\nresize = "stretch"\nscale = 1\n')
     add_model(models, "yolox", graphs / "onnx_yolox_nano/yolox_nano.onnx",
               exact + 'task = "detect"\nlabels = "coco_classes.txt"\nchannels = "bgr"\nscale = 1\n', graphs / "onnx_yolox_nano/coco_classes.txt")
+    (models / "find_and_name").mkdir()
+    (models / "find_and_name" / "pipeline.toml").write_text(PIPELINE)
     with serving(models) as started:
         yield started
 
@@ -143,6 +211,22 @@ def test_yolox_finds_what_its_own_steps_find(server):
             best = min(np.abs(corners - [b["x"], b["y"], b["x"] + b["width"], b["y"] + b["height"]]).max() + 100 * abs(s - want[1]) for s, b in boxes)
             assert best < 0.02 * max(size) + 2, (name, want, boxes)
         assert len(strong) <= len(answer["detections"]) <= len(wanted) + 2
+
+
+def test_a_pipeline_finds_cuts_out_and_names(server):
+    path = data_folder("F_images") / "ovms_labelled/zebra.jpeg"
+    file = triton.InferInput("file", [1], "BYTES")
+    file.set_data_from_numpy(np.array([path.read_bytes()], dtype=object))
+    with triton.InferenceServerClient(f"{server.host}:{server.port}", network_timeout=60) as client:
+        result = client.infer("find_and_name", [file])
+    (found,) = ask(server, "detect", [path], model="yolox", threshold=0.5)
+    boxes = [[d["box"]["x"], d["box"]["y"], d["box"]["x"] + d["box"]["width"], d["box"]["y"] + d["box"]["height"]] for d in found["detections"]]
+    assert len(boxes) >= 1
+    np.testing.assert_allclose(result.as_numpy("boxes"), boxes, atol=1e-2)
+    assert result.as_numpy("classes").tolist() == [d["index"] for d in found["detections"]]
+    assert result.as_numpy("names").flatten()[0] == 340, "ImageNet's zebra"
+    drawn, picture = (np.asarray(opened(data)).astype(int) for data in (result.as_numpy("picture")[0], path.read_bytes()))
+    assert drawn.shape == picture.shape and 0 < (np.abs(drawn - picture).max(axis=-1) > 8).mean() < 0.2
 
 
 def test_the_only_detector_needs_no_name(server):
