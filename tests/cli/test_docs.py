@@ -78,7 +78,7 @@ def make_graphs(session):
     for script in [b.text for b in blocks if b.language == "python" and "onnx.save" in b.text]:
         subprocess.run([sys.executable, "-c", script], cwd=session.folder, env=session.env, check=True, timeout=60)
     for block in blocks:
-        if block.language == "toml" and block.marks["file"].startswith("graphs/"):
+        if block.language == "toml" and block.marks.get("file", "").startswith("graphs/"):
             (session.folder / block.marks["file"]).write_text(block.text)
 
 
