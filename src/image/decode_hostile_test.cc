@@ -103,18 +103,18 @@ Bytes changed(Bytes file, std::size_t at, const Bytes& bytes) {
   return file.replace(at, bytes.size(), bytes);
 }
 
-// A progressive file whose last scan comes again and again.
+// A progressive file whose first scan comes again and again.
 Bytes with_scans(int count) {
   const Bytes file = golden_file("jpeg progressive");
-  std::size_t last = 0;
-  for (std::size_t at = file.find("\xff\xda"); at != Bytes::npos;
-       at = file.find("\xff\xda", at + 1)) {
-    last = at;
-  }
-  const Bytes scan = file.substr(last, file.size() - 2 - last);
-  Bytes out = file.substr(0, last);
+  const std::size_t begin = marker(file, '\xda');
+  std::size_t end = begin + 2;  // of the scan's data: the next marker
+  do {
+    end = file.find('\xff', end + 1);
+  } while (file[end + 1] == '\0');
+  const Bytes scan = file.substr(begin, end - begin);
+  Bytes out = file.substr(0, begin);
   for (int i = 0; i < count; ++i) out += scan;
-  return out + "\xff\xd9";
+  return out + file.substr(end);
 }
 
 Bytes with_app_segments(int count, const Bytes& content) {

@@ -1,6 +1,7 @@
 // The one file that names libspng. It is given the critical chunks only: what text, profiles and
 // animation frames would unpack to is never found out.
 #include <spng.h>
+#include <zlib.h>
 
 #include <cstring>
 #include <memory>
@@ -34,6 +35,13 @@ std::size_t big_endian(std::span<const std::byte> four) {
   return value;
 }
 
+// The library checks no sum behind the last row; a file that was changed there is damaged as well.
+bool has_right_sum(std::span<const std::byte> chunk) {
+  const auto covered = chunk.subspan(4, chunk.size() - 8);  // type and data
+  return crc32(0, reinterpret_cast<const Bytef*>(covered.data()),
+               static_cast<uInt>(covered.size())) == big_endian(chunk.last(4));
+}
+
 Result<Chunks> split(std::span<const std::byte> encoded) {
   Chunks chunks;
   chunks.critical.reserve(encoded.size());
@@ -48,6 +56,7 @@ Result<Chunks> split(std::span<const std::byte> encoded) {
     const std::string_view type(reinterpret_cast<const char*>(chunk.data()) + 4, 4);
     if (type == "eXIf") chunks.orientation = orientation_of(chunk.subspan(8, length));
     const bool is_ancillary = (static_cast<unsigned char>(type[0]) & 0x20) != 0;
+    if (!is_ancillary && !has_right_sum(chunk)) return damaged("PNG", "a checksum is wrong");
     if (!is_ancillary) keep(chunk);
     if (type == "IEND") return chunks;
     rest = rest.subspan(chunk.size());

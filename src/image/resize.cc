@@ -102,10 +102,11 @@ std::uint8_t to_byte(std::int32_t sum) {
   return static_cast<std::uint8_t>(std::clamp(sum >> kWeightBits, 0, 255));
 }
 
-void filter_row(const std::uint8_t* in, const Taps& taps, std::uint8_t* out) {
+// `in` begins with sample `left`.
+void filter_row(const std::uint8_t* in, int left, const Taps& taps, std::uint8_t* out) {
   for (std::size_t i = 0; i < taps.first.size(); ++i, out += 3) {
     const std::int32_t* weights = taps.weights_of(i);
-    const std::uint8_t* pixel = in + std::ptrdiff_t{3} * taps.first[i];
+    const std::uint8_t* pixel = in + std::ptrdiff_t{3} * (taps.first[i] - left);
     std::int32_t r = kHalf, g = kHalf, b = kHalf;
     for (int j = 0; j < taps.count[i]; ++j, pixel += 3) {
       r += weights[j] * pixel[0];
@@ -136,25 +137,50 @@ Image empty(int width, int height) {
   return filled(width, height, {});
 }
 
-// Columns [taps] of rows [top, top + height).
-Image filter_columns(const Image& picture, const Taps& taps, int top, int height) {
-  Image out = empty(static_cast<int>(taps.first.size()), height);
-  for (int y = 0; y < height; ++y) filter_row(row_of(picture, top + y), taps, row_of(out, y));
+// Taps of one direction; none where a side keeps its size and is only cut.
+struct Pass {
+  bool is_copy = false;
+  Taps taps{};
+  int begin = 0;  // inputs that are needed: [begin, end)
+  int end = 0;
+};
+
+Pass make_pass(int in, int out, Filter filter, int from, int number) {
+  if (in == out) return {.is_copy = true, .begin = from, .end = from + number};
+  Pass pass{.taps = make_taps(in, out, filter, from, number)};
+  pass.begin = pass.taps.begin();
+  pass.end = pass.taps.end();
+  return pass;
+}
+
+// Rows [first, first + number) of a picture whose column 0 is column `left` of the source.
+Image filter_columns(const Image& picture, const Pass& pass, int left, int first, int number) {
+  if (pass.is_copy) {
+    return crop(picture, {pass.begin - left, first, pass.end - pass.begin, number});
+  }
+  Image out = empty(static_cast<int>(pass.taps.first.size()), number);
+  for (int y = 0; y < number; ++y) {
+    filter_row(row_of(picture, first + y), left, pass.taps, row_of(out, y));
+  }
   return out;
 }
 
-// `top`: the row of the whole picture that `picture` begins with.
-Image filter_rows(const Image& picture, const Taps& taps, int top) {
-  const int height = static_cast<int>(taps.first.size());
-  Image out = empty(picture.width, height);
-  const std::size_t row_bytes = std::size_t{3} * static_cast<std::size_t>(picture.width);
+// Columns [first, first + number) of a picture whose row 0 is row `top` of the source.
+Image filter_rows(const Image& picture, const Pass& pass, int top, int first, int number) {
+  if (pass.is_copy) {
+    return crop(picture, {first, pass.begin - top, number, pass.end - pass.begin});
+  }
+  const int height = static_cast<int>(pass.taps.first.size());
+  Image out = empty(number, height);
+  const std::size_t row_bytes = std::size_t{3} * static_cast<std::size_t>(number);
   std::vector<std::int32_t> sums(row_bytes);
   for (int y = 0; y < height; ++y) {
     const auto i = static_cast<std::size_t>(y);
     std::ranges::fill(sums, kHalf);
-    for (int j = 0; j < taps.count[i]; ++j) {
-      add_weighted(sums.data(), row_of(picture, taps.first[i] + j - top), taps.weights_of(i)[j],
-                   row_bytes);
+    for (int j = 0; j < pass.taps.count[i]; ++j) {
+      const std::uint8_t* row =
+          row_of(picture, pass.taps.first[i] + j - top) + std::ptrdiff_t{3} * first;
+      add_weighted(sums.data(), row, pass.taps.weights_of(i)[j], row_bytes);
     }
     std::ranges::transform(sums, row_of(out, y), to_byte);
   }
@@ -198,18 +224,19 @@ Image resize_part(const Image& picture, int width, int height, Filter filter, Re
   MILLRACE_CHECK(part.x >= 0 && part.y >= 0 && part.width > 0 && part.height > 0);
   MILLRACE_CHECK(part.width <= width - part.x && part.height <= height - part.y);
   if (filter == Filter::nearest) return pick_nearest(picture, width, height, part);
-  // A side that keeps its size is not filtered.
-  const bool same_height = height == picture.height;
-  const Taps rows = make_taps(picture.height, height, filter, part.y, part.height);
-  const int top = same_height ? part.y : rows.begin();
-  const int bottom = same_height ? part.y + part.height : rows.end();
-  Image columns_done =
-      width == picture.width
-          ? crop(picture, {part.x, top, part.width, bottom - top})
-          : filter_columns(picture, make_taps(picture.width, width, filter, part.x, part.width),
-                           top, bottom - top);
-  if (same_height) return columns_done;
-  return filter_rows(columns_done, rows, top);
+  const Pass columns = make_pass(picture.width, width, filter, part.x, part.width);
+  const Pass rows = make_pass(picture.height, height, filter, part.y, part.height);
+  const int width_needed = columns.end - columns.begin;
+  const int height_needed = rows.end - rows.begin;
+  // Each pass rounds and clips, so the order shows. This is Pillow 13's, found by trying.
+  const bool rows_first =
+      height < picture.height && picture.height - height > 2 * (picture.width - width);
+  if (rows_first) {
+    const Image between = filter_rows(picture, rows, 0, columns.begin, width_needed);
+    return filter_columns(between, columns, columns.begin, 0, part.height);
+  }
+  const Image between = filter_columns(picture, columns, 0, rows.begin, height_needed);
+  return filter_rows(between, rows, rows.begin, 0, part.width);
 }
 
 }  // namespace millrace::image

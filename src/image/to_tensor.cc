@@ -55,7 +55,7 @@ Fitted fit_letterbox(const Image& picture, const TensorOptions& options) {
   const double scale = std::min(static_cast<double>(options.width) / picture.width,
                                 static_cast<double>(options.height) / picture.height);
   const auto scaled = [&](int side, int most) {
-    return std::clamp(static_cast<int>(std::lround(side * scale)), 1, most);
+    return std::clamp(rounded_half_even(side * scale), 1, most);
   };
   const int width = scaled(picture.width, options.width);
   const int height = scaled(picture.height, options.height);

@@ -166,7 +166,7 @@ def reference_detections(model, path, labels):
     """YOLOX's own steps on Pillow's picture: [(label, score, left, top, right, bottom)]."""
     picture = opened(path.read_bytes())
     scale = min(416 / picture.width, 416 / picture.height)
-    size = (int(picture.width * scale + 0.5), int(picture.height * scale + 0.5))
+    size = (round(picture.width * scale), round(picture.height * scale))
     padded = Image.new("RGB", (416, 416), (114, 114, 114))
     padded.paste(picture.resize(size, Image.BILINEAR), (0, 0))
     rows = model(np.asarray(padded)[:, :, ::-1].transpose(2, 0, 1)[None].astype(np.float32))[0][0]

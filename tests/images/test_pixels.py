@@ -18,7 +18,7 @@ def ask(server, model, data, top_k=3 * SIDE * SIDE):
 
 def letterboxed(picture):
     scale = min(SIDE / picture.width, SIDE / picture.height)
-    inner = picture.resize((max(1, int(picture.width * scale + 0.5)), max(1, int(picture.height * scale + 0.5))), Image.BOX)
+    inner = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))), Image.BOX)
     padded = Image.new("RGB", (SIDE, SIDE), (0, 128, 255))
     padded.paste(inner, ((SIDE - inner.width) // 2, (SIDE - inner.height) // 2))
     return padded
