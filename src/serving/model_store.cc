@@ -34,7 +34,7 @@ std::string limits_of(const ModelDescription& d) {
 }  // namespace
 
 Model::Model(FoundModel found, std::unique_ptr<Servable> servable, std::unique_ptr<TextModel> text,
-             Metrics& metrics, std::optional<ImageModel> image)
+             std::optional<ImageModel> image, Metrics& metrics)
     : name_(std::move(found.spec.name)),
       version_(std::move(found.version)),
       created_(unix_seconds()),
@@ -276,8 +276,8 @@ Result<ModelHandle> ModelStore::load_model(const FoundModel& found, LoadContext&
     if (!made) return pass(made);
     image = *std::move(made);
   }
-  return pin(std::make_unique<Model>(found, std::move(*servable), std::move(text), metrics_,
-                                     std::move(image)));
+  return pin(std::make_unique<Model>(found, std::move(*servable), std::move(text), std::move(image),
+                                     metrics_));
 }
 
 ModelHandle ModelStore::pin(std::unique_ptr<Model> model) {

@@ -31,7 +31,7 @@ namespace millrace::serving {
 class Model {
  public:
   Model(FoundModel found, std::unique_ptr<Servable> servable, std::unique_ptr<TextModel> text,
-        Metrics& metrics, std::optional<ImageModel> image = {});
+        std::optional<ImageModel> image, Metrics& metrics);
 
   const std::string& name() const { return name_; }
   const std::string& version() const { return version_; }
