@@ -83,9 +83,9 @@ def machine_lines(head):
     return lines
 
 
-def to_markdown(head, rows, not_measured, svg_name):
+def to_markdown(head, rows, not_measured, svg_name, title="CPU against its peers"):
     known = [row["met"] for row in rows if row["met"] is not None]
-    parts = [f"# CPU against its peers, {head['date']}", "",
+    parts = [f"# {title}, {head['date']}", "",
              f"Commit {cell(head['commit'])}, {cell(head['binary'])}, median of {head['rounds']} alternating rounds, smallest and largest in brackets. "
              "Ratios say how much better we are, for times and errors too. Limits are what `bench/ceilings.cc` reached beside each row. "
              f"{sum(known)} of {len(known)} goals met, {len(rows) - len(known)} without verdict.", ""]

@@ -206,6 +206,10 @@ Result<Values> filter(const Value& scores, const Value* values, const Limits& li
   if (scores.shape.num_elements() != rows) {
     return invalid("'scores' need one number a row");
   }
+  if (values && num_rows(*values) != rows) {
+    return invalid(
+        fmt::format("'values' has {} rows, but 'scores' has {}", num_rows(*values), rows));
+  }
   std::vector<std::int64_t> kept;
   for (std::int64_t i = 0; i < rows; ++i) {
     if (limits.hold(number_at(scores, i))) kept.push_back(i);

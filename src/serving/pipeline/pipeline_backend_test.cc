@@ -68,7 +68,7 @@ TEST(PipelineBackend, ComesWithTheModelItNeeds) {
   EXPECT_THAT(rig.status("p").error.message,
               HasSubstr("step 'only': model 'm': The model failed to load."));
   rig.failing.clear();
-  ASSERT_TRUE(rig.store().load("m"));
+  ASSERT_TRUE(rig.load("m"));
   ASSERT_TRUE(rig.store().wait_until_loaded(std::chrono::seconds(10)));
   EXPECT_EQ(rig.status("p").state, ModelState::ready) << rig.status("p").error.message;
 }
@@ -80,8 +80,7 @@ TEST(PipelineBackend, UnloadsAndLoadsAgain) {
   ASSERT_TRUE(rig.open());
   ASSERT_TRUE(rig.store().unload("p"));
   EXPECT_EQ(rig.ask("p", {1, 2}, {1, 2})->error().kind, ErrorKind::unavailable);
-  ASSERT_TRUE(rig.store().load("p"));
-  ASSERT_TRUE(rig.store().wait_until_loaded(std::chrono::seconds(10)));
+  ASSERT_TRUE(rig.load("p"));
   EXPECT_THAT(rig.ask("p", {1, 2}, {1, 2})->floats(), ElementsAre(2, 4));
 }
 
@@ -92,8 +91,7 @@ TEST(PipelineBackend, AModelThatChangedIsNotAsked) {
   ASSERT_TRUE(rig.open());
   ASSERT_TRUE(rig.store().unload("m"));
   rig.model("m").description.inputs[0].name = "other";
-  ASSERT_TRUE(rig.store().load("m"));
-  ASSERT_TRUE(rig.store().wait_until_loaded(std::chrono::seconds(10)));
+  ASSERT_TRUE(rig.load("m"));
   const Error error = rig.ask("p", {1, 2}, {1, 2})->error();
   EXPECT_EQ(error.kind, ErrorKind::unavailable);
   EXPECT_THAT(error.message, HasSubstr("load the pipeline again"));

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -23,8 +24,6 @@ namespace millrace::serving {
 
 // One request and what became of it.
 struct Asked {
-  std::vector<float> x{};
-  Shape shape{};
   std::stop_source stop{};
   int num_replies = 0;
   Result<TensorAnswer> answer = fail(ErrorKind::internal, "none yet");
@@ -93,6 +92,14 @@ class PipelineRig {
     MILLRACE_CHECK(store().open().has_value());
     return store().wait_until_loaded(std::chrono::seconds(10));
   }
+  // False where it failed, or did not end.
+  bool load(const std::string& name) {
+    auto ended = std::make_shared<std::promise<bool>>();
+    auto result = ended->get_future();
+    const auto on_done = [ended](const Status& status) { ended->set_value(status.has_value()); };
+    if (!store().load(name, on_done)) return false;
+    return result.wait_for(std::chrono::seconds(10)) == std::future_status::ready && result.get();
+  }
   FakeTensorModel& fake(const std::string& name) {
     std::lock_guard lock(mutex_);
     return *fake_.at(name);
@@ -108,7 +115,8 @@ class PipelineRig {
                              TimePoint deadline = kNever, int priority = 5,
                              TraceHandle trace = {}) {
     auto asked = std::make_shared<Asked>();
-    asked->x = std::move(x);
+    // Not the one that keeps the answer, which may keep this.
+    const auto sent = std::make_shared<const std::vector<float>>(std::move(x));
     auto model = service.find_model(name);
     if (!model) {
       asked->answer = std::unexpected(model.error());
@@ -120,8 +128,8 @@ class PipelineRig {
                           .inputs = {{.name = "x",
                                       .dtype = DType::f32,
                                       .dims = {dims.begin(), dims.end()},
-                                      .data = std::as_bytes(std::span(asked->x))}},
-                          .owner = asked,
+                                      .data = std::as_bytes(std::span(*sent))}},
+                          .owner = sent,
                           .priority = priority,
                           .deadline = deadline,
                           .stop = asked->stop.get_token(),

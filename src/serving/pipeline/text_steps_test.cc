@@ -107,7 +107,7 @@ TEST(TextSteps, MapJsonOfEachRow) {
   const auto out = rig.run("map_json", "each_row = true",
                            {texts({"cat", "dog"}), floats({2, 2}, {1, 2, 3, 4})}, {"label", "box"});
   EXPECT_EQ(json::serialize(parsed(out)),
-            R"([{"label":"cat","box":[1E0,2E0]},{"label":"dog","box":[3E0,4E0]}])");
+            R"([{"label":"cat","box":[1,2]},{"label":"dog","box":[3,4]}])");
   EXPECT_EQ(json::serialize(parsed(rig.run("map_json", "each_row = true", {texts({})}, {"label"}))),
             "[]");
   EXPECT_FALSE(rig.run("map_json", "each_row = true", {texts({"cat"}), floats({2}, {1, 2})},

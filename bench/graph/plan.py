@@ -1,0 +1,52 @@
+"""Every comparison of graph serving, with its goal. Nothing is run or made here."""
+from cpu.goals import Goal
+from cpu.jobs import Job, Row
+from graph.peers.echo import BareEcho
+from graph.peers.runtime import BenchmarkApp
+from graph.peers.services import Millrace, PythonService
+from graph.requests import of_graph
+from graph.shapes import GraphFile
+
+PICTURES, REQUESTS = "pictures/s", "requests/s"
+ANSWER_BYTES = 260  # about what the identity's answer has: head, JSON and 16 bytes
+
+
+class Plan:
+    def __init__(self, setup):
+        self.setup = setup
+
+    def file(self, shape, kind="f32"):
+        return GraphFile(self.setup, shape, kind)
+
+    def jobs(self):
+        parts = (self.against_runtime, self.against_bare_loop, self.batching, self.against_python)
+        return [job for part in parts for job in part()]
+
+    def against_runtime(self):
+        """The runtime alone, in the mode its own tool takes for throughput; the server has four clients."""
+        for shape in ("resnet50", "mobilenet-v2"):
+            for kind in ("f32", "int8"):
+                file = self.file(shape, kind)
+                yield Job(Millrace(self.setup, file, 4), BenchmarkApp(self.setup, file, "throughput"),
+                          [Row(f"{shape} {kind} over HTTP against benchmark_app", PICTURES, "rate", Goal(0.97))], file)
+
+    def against_bare_loop(self):
+        file, request = self.file("identity"), of_graph("identity")
+        for connections in (8, 1):
+            ours = Millrace(self.setup, file, connections)
+            row = Row(f"identity, {connections} connections against a bare loop", REQUESTS, "rate",
+                      Goal(0.7, at_least=60_000) if connections == 8 else None)
+            rows = [row] if connections == 8 else [Row("identity, 1 connection, p50", "µs", "p50_us", Goal(more=50), higher=False)]
+            yield Job(ours, BareEcho(self.setup, Millrace.target, request, ANSWER_BYTES, connections), rows, file)
+
+    def batching(self):
+        file, alone = self.file("wide-mlp"), ("max-batch-size = 1",)
+        yield Job(Millrace(self.setup, file, 64), Millrace(self.setup, file, 64, alone),
+                  [Row("64 clients, merged against not merged", REQUESTS, "rate", Goal(1.5))], file)
+        yield Job(Millrace(self.setup, file, 1), Millrace(self.setup, file, 1, alone),
+                  [Row("1 client, merged against not merged, p50", "µs", "p50_us", Goal(0.95), higher=False)], file)
+
+    def against_python(self):
+        file = self.file("resnet50", "int8")
+        yield Job(Millrace(self.setup, file, 32), PythonService(self.setup, file, 32),
+                  [Row("resnet50 int8, 32 clients against ONNX Runtime in FastAPI", PICTURES, "rate", Goal(2))], file)

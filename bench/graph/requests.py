@@ -1,0 +1,39 @@
+"""The bytes of one request: header lines and body."""
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Request:
+    head: bytes  # lines that end in CRLF; Host and Content-Length are the client's
+    body: bytes
+
+
+def kserve_binary(name, datatype, array):
+    """KServe v2 with binary tensors both ways."""
+    data = np.ascontiguousarray(array).tobytes()
+    head = json.dumps({"inputs": [{"name": name, "datatype": datatype, "shape": list(array.shape),
+                                   "parameters": {"binary_data_size": len(data)}}],
+                       "parameters": {"binary_data_output": True}}, separators=(",", ":")).encode()
+    lines = f"Content-Type: application/octet-stream\r\nInference-Header-Content-Length: {len(head)}\r\n".encode()
+    return Request(lines, head + data)
+
+
+def picture():
+    return np.random.default_rng(1).integers(0, 256, (1, 3, 224, 224), np.uint8)
+
+
+def raw_picture():
+    """For a service that takes the tensor's bytes as they are."""
+    return Request(b"Content-Type: application/octet-stream\r\n", picture().tobytes())
+
+
+def of_graph(graph):
+    """What is sent to a graph of shapes.py."""
+    if graph == "identity":
+        return kserve_binary("x", "FP32", np.ones((1, 4), np.float32))
+    if graph == "wide-mlp":
+        return kserve_binary("x", "FP32", np.ones((1, 2048), np.float32))
+    return kserve_binary("picture", "UINT8", picture())

@@ -1,0 +1,49 @@
+"""bench/graph: every row exists once, its shapes are graphs that onnx accepts, and requests are what the server reads."""
+import json
+
+import onnx
+import pytest
+
+from cpu.goals import Goal
+from graph.plan import Plan
+from graph.requests import of_graph
+from graph.shapes import SHAPES, GraphFile
+
+
+class Nowhere:
+    def __init__(self, folder):
+        self.binary = folder / "millrace"
+        self.models, self.threads, self.seconds, self.quick = folder, 2, 1, True
+
+
+def test_names_are_unique_and_nothing_is_made(tmp_path):
+    names = [row.name for job in Plan(Nowhere(tmp_path)).jobs() for row in job.rows]
+    assert len(names) == len(set(names)) and len(names) >= 9
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("shape", ["identity", "mobilenet-v2"])
+@pytest.mark.parametrize("kind", ["f32", "int8"])
+def test_shapes_are_valid_graphs(tmp_path, shape, kind):
+    path = GraphFile(Nowhere(tmp_path), shape, kind).path()
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "n"
+    operators = {node.op_type for node in model.graph.node}
+    assert ("QuantizeLinear" in operators) == (kind == "int8" and shape != "identity")
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_request_holds_what_its_head_says(shape):
+    request = of_graph(shape)
+    size = int(request.head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
+    head = json.loads(request.body[:size])
+    assert head["inputs"][0]["parameters"]["binary_data_size"] == len(request.body) - size
+
+
+@pytest.mark.parametrize("goal, ours, ratio, met", [
+    (Goal(0.7, at_least=60_000), 61_000, 0.5, True), (Goal(0.7, at_least=60_000), 40_000, 0.71, True),
+    (Goal(0.7, at_least=60_000), 40_000, 0.69, False),
+    (Goal(more=50), 90, 45 / 90, True), (Goal(more=50), 96, 45 / 96, False)])
+def test_goals_of_rates_and_of_added_latency(goal, ours, ratio, met):
+    assert goal.met(ours, ratio, None) is met
