@@ -130,16 +130,19 @@ def test_other_pngs(server, archive):
 
 
 def test_jpeg_suites(server):
-    results = {}
+    results, must_be_read = {}, []
     for archive in ("jpeg_decoder_reftest_crashtest.tar.xz", "image_rs_jpg_with_reference.tar.xz", "libjpeg_turbo_testimages.tar.xz",
                     "libjpeg_turbo_seed_corpora_edges.tar.xz"):
         for name, data in members("jpeg", archive):
             if name.endswith((".jpg", ".jpeg")):
                 results[name] = compare(server, name, data, 3)
+                # The reference pictures that are large enough; one of them is a cut file.
+                if "/reftest/" in name and min(opened(data).size) >= 4 and not name.endswith("partial_progressive.jpg"):
+                    must_be_read.append(name)
     assert len(results) > 200
     assert "differs" not in results.values(), [name for name, result in results.items() if result == "differs"]
-    good = [result for name, result in results.items() if "/reftest/" in name]
-    assert good.count("read") >= 0.9 * len(good), [name for name, result in results.items() if "/reftest/" in name and result != "read"]
+    assert len(must_be_read) >= 29
+    assert [name for name in must_be_read if results[name] != "read"] == []
     assert requests.get(server.url + "/health/live", timeout=10).status_code == 200
 
 
