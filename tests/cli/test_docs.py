@@ -223,7 +223,7 @@ def test_every_field_is_in_the_table():
 
 
 def test_every_error_code_is_one_of_the_program():
-    source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.cc") if not path.name.endswith("_test.cc"))
+    source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.[ch]*") if not path.name.endswith("_test.cc"))
     section = text_of("api.md").split("### Codes")[1].split("\n#")[0]
     codes = re.findall(r"^\| \d+ \| `(\w+)`", section, re.M)
     assert len(codes) > 20
