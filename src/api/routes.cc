@@ -5,6 +5,8 @@
 
 #include "api/admin/health.h"
 #include "api/admin/traces.h"
+#include "api/images/image_request.h"
+#include "api/images/images.h"
 #include "api/kserve/infer.h"
 #include "api/kserve/model_info.h"
 #include "api/kserve/repository.h"
@@ -64,6 +66,16 @@ constexpr Line kKserve[] = {
 constexpr const char* kInfer[] = {"/v2/models/{model}/infer",
                                   "/v2/models/{model}/versions/{version}/infer"};
 
+struct PictureLine {
+  const char* method;
+  const char* pattern;
+  serving::ImageTask task;
+};
+constexpr PictureLine kPictures[] = {
+    {"POST", "/v1/images/classify", serving::ImageTask::classify},
+    {"POST", "/v1/images/detect", serving::ImageTask::detect},
+};
+
 constexpr Line kAdmin[] = {
     {"GET", "/metrics", get_metrics},
     {"GET", "/ping", get_live, true},
@@ -100,6 +112,17 @@ void add_infer(net::Router& router, const char* pattern, const ApiContext& conte
               .max_body_bytes = kMaxTensorBodyBytes});
 }
 
+void add_pictures(net::Router& router, const PictureLine& line, const ApiContext& context) {
+  router.add({.method = line.method,
+              .pattern = line.pattern,
+              .handler =
+                  [&context, task = line.task](net::HttpRequest http,
+                                               std::shared_ptr<net::Responder> respond) {
+                    post_images(context, task, http, std::move(respond));
+                  },
+              .max_body_bytes = kMaxImageBodyBytes});
+}
+
 }  // namespace
 
 void add_public_routes(net::Router& router, const ApiContext& context) {
@@ -107,6 +130,7 @@ void add_public_routes(net::Router& router, const ApiContext& context) {
   for (const Line& line : kUi) add(router, line, context);
   for (const Line& line : kKserve) add(router, line, context);
   for (const char* pattern : kInfer) add_infer(router, pattern, context);
+  for (const PictureLine& line : kPictures) add_pictures(router, line, context);
 }
 
 void add_admin_routes(net::Router& router, const ApiContext& context) {

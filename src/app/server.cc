@@ -18,6 +18,7 @@
 #include "net/http_server.h"
 #include "net/router.h"
 #include "serving/admission.h"
+#include "serving/image/image_service.h"
 #include "serving/pipeline/pipeline_backend.h"
 #include "serving/tensor_service.h"
 #include "serving/text_service.h"
@@ -68,9 +69,11 @@ struct Server::Parts {
         admission({.max_requests = static_cast<int>(c.max_concurrent_requests)}),
         text(store, admission, workers, metrics),
         tensors(store, admission, workers),
+        images(store, tensors, admission, workers, metrics),
         context{.store = store,
                 .text = text,
                 .tensors = tensors,
+                .images = images,
                 .admission = admission,
                 .metrics = metrics,
                 .traces = traces,
@@ -96,6 +99,7 @@ struct Server::Parts {
   serving::Admission admission;
   serving::TextService text;
   serving::TensorService tensors;
+  serving::ImageService images;
   api::ApiContext context;
   net::Router public_routes, admin_routes;
   std::unique_ptr<net::HttpServer> public_server, admin_server;

@@ -94,7 +94,7 @@ class Scan {
       only = std::move(model);
     }
     if (!only || only->error) return only;
-    if (auto applied = apply_model_settings(folder, only->spec); !applied) {
+    if (auto applied = apply_model_settings(folder, only->spec, &only->image); !applied) {
       only->error = std::move(applied.error());
     }
     return only;
@@ -108,7 +108,7 @@ class Scan {
     model.backend = backend_for(model.spec, backends_);
     if (!model.backend) return std::nullopt;
     model.file_bytes = bytes_in(path);
-    if (auto applied = apply_model_settings(path, model.spec); !applied) {
+    if (auto applied = apply_model_settings(path, model.spec, &model.image); !applied) {
       model.error = std::move(applied.error());
     }
     return model;

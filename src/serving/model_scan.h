@@ -11,15 +11,17 @@
 
 #include "base/result.h"
 #include "servable/servable.h"
+#include "serving/image/image_settings.h"
 
 namespace millrace::serving {
 
 struct FoundModel {
-  ModelSpec spec;                // name and path set, the rest from the defaults
-  std::string version = "1";     // name of the numbered sub-folder, if there is one
-  Backend* backend = nullptr;    // the first that recognises the path
-  std::optional<Error> error{};  // its model.toml is wrong: not to be loaded
-  std::int64_t file_bytes = 0;   // of everything in the path: an estimate of the weights
+  ModelSpec spec;                        // name and path set, the rest from the defaults
+  std::string version = "1";             // name of the numbered sub-folder, if there is one
+  Backend* backend = nullptr;            // the first that recognises the path
+  std::optional<Error> error{};          // its model.toml is wrong: not to be loaded
+  std::int64_t file_bytes = 0;           // of everything in the path: an estimate of the weights
+  std::optional<ImageSettings> image{};  // of its model.toml
 };
 
 // Lower case, and a dash for whatever is not a letter, digit, dot, dash or underscore.

@@ -31,7 +31,8 @@ fs::path settings_file(const fs::path& model_path) {
 
 }  // namespace
 
-Status apply_model_settings(const fs::path& model_path, ModelSpec& spec) {
+Status apply_model_settings(const fs::path& model_path, ModelSpec& spec,
+                            std::optional<ImageSettings>* image) {
   const fs::path file = settings_file(model_path);
   std::error_code error;
   if (!fs::exists(file, error)) return {};
@@ -65,7 +66,11 @@ Status apply_model_settings(const fs::path& model_path, ModelSpec& spec) {
     std::ranges::replace(name, '_', '-');
     settings.text(name, sim[key], "X", "");
   }
-  if (auto ok = settings.apply_toml(*text, file.filename().string()); !ok) return ok;
+  const std::string name = file.filename().string();
+  if (auto ok = settings.apply_toml(*text, name, {}, {"image"}); !ok) return ok;
+  auto table = read_image_settings(*text, name, file.parent_path());
+  if (!table) return pass(table);
+  if (image && *table) *image = *std::move(table);
   for (const Number& number : numbers) *number.target = static_cast<int>(number.value);
   for (auto& [key, value] : sim) {
     if (!value.empty()) spec.sim[key] = std::move(value);

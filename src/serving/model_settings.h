@@ -3,14 +3,18 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 
 #include "base/result.h"
 #include "servable/description.h"
+#include "serving/image/image_settings.h"
 
 namespace millrace::serving {
 
 // Applies the file to the spec, if there is one. An unknown key or wrong value is an error that
 // names file and line; `spec` may then be half changed.
-Status apply_model_settings(const std::filesystem::path& model_path, ModelSpec& spec);
+// `image` gets the table [image], where there is one.
+Status apply_model_settings(const std::filesystem::path& model_path, ModelSpec& spec,
+                            std::optional<ImageSettings>* image = nullptr);
 
 }  // namespace millrace::serving

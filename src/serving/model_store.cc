@@ -34,12 +34,13 @@ std::string limits_of(const ModelDescription& d) {
 }  // namespace
 
 Model::Model(FoundModel found, std::unique_ptr<Servable> servable, std::unique_ptr<TextModel> text,
-             Metrics& metrics)
+             std::optional<ImageModel> image, Metrics& metrics)
     : name_(std::move(found.spec.name)),
       version_(std::move(found.version)),
       created_(unix_seconds()),
       servable_(std::move(servable)),
-      text_(std::move(text)) {
+      text_(std::move(text)),
+      image_(std::move(image)) {
   const ModelDescription& d = servable_->describe();
   fingerprint_ = "fp_" + short_hash(fmt::format("{}/{}/{}/{}/{}/{}/{}", name_, version_, d.backend,
                                                 d.family, d.weights, d.kernels, d.num_parameters));
@@ -269,7 +270,14 @@ Result<ModelHandle> ModelStore::load_model(const FoundModel& found, LoadContext&
     if (!built) return pass(built);
     text = std::move(*built);
   }
-  return pin(std::make_unique<Model>(found, std::move(*servable), std::move(text), metrics_));
+  std::optional<ImageModel> image;
+  if (found.image) {
+    auto made = ImageModel::make(*found.image, d);
+    if (!made) return pass(made);
+    image = *std::move(made);
+  }
+  return pin(std::make_unique<Model>(found, std::move(*servable), std::move(text), std::move(image),
+                                     metrics_));
 }
 
 ModelHandle ModelStore::pin(std::unique_ptr<Model> model) {

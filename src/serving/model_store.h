@@ -19,6 +19,7 @@
 #include "base/worker_pool.h"
 #include "servable/servable.h"
 #include "serving/batcher.h"
+#include "serving/image/image_model.h"
 #include "serving/memory_budget.h"
 #include "serving/model_scan.h"
 #include "serving/tensor_stats.h"
@@ -30,7 +31,7 @@ namespace millrace::serving {
 class Model {
  public:
   Model(FoundModel found, std::unique_ptr<Servable> servable, std::unique_ptr<TextModel> text,
-        Metrics& metrics);
+        std::optional<ImageModel> image, Metrics& metrics);
 
   const std::string& name() const { return name_; }
   const std::string& version() const { return version_; }
@@ -39,6 +40,9 @@ class Model {
   Embedder* embedder() const { return servable_->embedder(); }
   const TextModel* text() const { return text_.get(); }  // null for models without text
   Batcher* batcher() const { return batcher_.get(); }    // null for models without tensors
+  const ImageModel* image() const { return image_ ? &*image_ : nullptr; }  // null: see task()
+  // "classify", "detect": what may be asked of it about pictures; else empty.
+  std::string_view task() const { return image_ ? to_string(image_->task()) : description().task; }
   const TensorStats* tensor_stats() const { return stats_.get(); }
   std::int64_t created() const { return created_; }  // seconds since 1970
   // Changes when the answers may: model, version, weights, kernels.
@@ -49,6 +53,7 @@ class Model {
   std::int64_t created_;
   std::unique_ptr<Servable> servable_;
   std::unique_ptr<TextModel> text_;
+  std::optional<ImageModel> image_;
   std::unique_ptr<TensorStats> stats_;
   std::unique_ptr<Batcher> batcher_;  // goes before what it uses
 };

@@ -46,6 +46,10 @@ Result<ModelHandle> TensorService::find_model(std::string_view name,
 Status TensorService::infer(TensorRequest request, TensorReply reply) {
   auto permit = admission_.admit(request.tenant);
   if (!permit) return pass(permit);
+  return infer(std::move(request), std::move(reply), *std::move(permit));
+}
+
+Status TensorService::infer(TensorRequest request, TensorReply reply, Admission::Permit permit) {
   const ModelDescription& description = request.model->description();
   auto inputs = check_inputs(description, request.inputs);
   if (!inputs) return pass(inputs);
@@ -64,7 +68,7 @@ Status TensorService::infer(TensorRequest request, TensorReply reply) {
   }
   const ModelHandle model = request.model;
   auto delivery =
-      std::make_shared<Delivery>(std::move(request.model), *std::move(permit), std::move(reply));
+      std::make_shared<Delivery>(std::move(request.model), std::move(permit), std::move(reply));
   work.reply = [delivery = std::move(delivery), &workers = workers_](auto answer) mutable {
     delivery->answer = std::move(answer);
     workers.post([delivery = std::move(delivery)] { delivery->run(); });

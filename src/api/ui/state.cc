@@ -125,6 +125,7 @@ void get_ui_state(const ApiContext& context, const net::HttpRequest&,
     json.field("progress", status.progress).field("stage", status.stage);
     if (status.model) {
       write_description(json, status.model->description());
+      if (!status.model->task().empty()) json.field("task", status.model->task());
       const auto found = samples.find(status.name);
       if (const Generator* generator = status.model->generator()) {
         write_generator(json, *generator, found == samples.end() ? Samples{} : found->second);

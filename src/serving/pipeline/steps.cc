@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include "serving/pipeline/box_steps.h"
+#include "serving/pipeline/image_steps.h"
 #include "serving/pipeline/number_steps.h"
 #include "serving/pipeline/shape_steps.h"
 #include "serving/pipeline/step.h"
@@ -11,7 +13,7 @@ namespace {
 
 std::vector<StepKind> all_kinds() {
   std::vector<StepKind> all;
-  for (const auto kinds : {number_steps(), shape_steps(), text_steps()}) {
+  for (const auto kinds : {number_steps(), shape_steps(), text_steps(), image_steps(), box_steps()}) {
     all.insert(all.end(), kinds.begin(), kinds.end());
   }
   std::ranges::sort(all, {}, [](const StepKind& kind) { return std::string_view(kind.name); });
