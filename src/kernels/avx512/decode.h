@@ -112,7 +112,8 @@ struct Lookahead {
 // Of pass `pass` of `passes` with `rows` rows each: where few rows leave memory no time to lose,
 // what comes next, else the panel behind.
 inline Lookahead look_ahead(const uint8_t* panel, size_t bytes, int rows, int pass, int passes) {
-  return rows > 2 ? Lookahead(panel, bytes, pass, passes) : Lookahead(panel, pass == 0 ? bytes : 0);
+  const bool has_time = rows > 2 || passes > 1;
+  return has_time ? Lookahead(panel, bytes, pass, passes) : Lookahead(panel, bytes);
 }
 
 // The two k of a vector of a bf16 or f16 panel.
