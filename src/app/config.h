@@ -34,6 +34,7 @@ struct ServeConfig {
   std::string cpu_isa = "auto";
   std::string precision = "default";
   std::string kv_cache_dtype = "auto";
+  std::string quantization = "none";
   std::int64_t shutdown_timeout = 25;
 };
 

@@ -59,6 +59,8 @@ Status apply_model_settings(const fs::path& model_path, ModelSpec& spec,
   settings.text("cpu-isa", spec.cpu_isa, "NAME", "");
   settings.choice("precision", spec.precision, {"exact", "default", "fast"}, "");
   settings.choice("kv-cache-dtype", spec.kv_cache_dtype, {"auto", "f32", "bf16", "int8"}, "");
+  settings.choice("quantization", spec.quantization,
+                  {"none", "int8", "int4", "int4-g32", "int4-g64", "int4-g128"}, "");
   settings.flag("enable-prefix-caching", spec.enable_prefix_caching, "");
   std::map<std::string, std::string> sim;
   for (const char* key : kSimKeys) {
