@@ -103,13 +103,16 @@ void add(net::Router& router, const Line& line, const ApiContext& context) {
 }
 
 void add_infer(net::Router& router, const char* pattern, const ApiContext& context) {
-  router.add({.method = "POST",
-              .pattern = pattern,
-              .handler =
-                  [&context](net::HttpRequest http, std::shared_ptr<net::Responder> respond) {
-                    post_infer(context, http, std::move(respond));
-                  },
-              .max_body_bytes = kMaxTensorBodyBytes});
+  router.add(
+      {.method = "POST",
+       .pattern = pattern,
+       .handler =
+           [&context](net::HttpRequest http, std::shared_ptr<net::Responder> respond) {
+             post_infer(context, http, std::move(respond));
+           },
+       .max_body_bytes = kMaxTensorBodyBytes,
+       .is_instant =
+           [&context](const net::HttpRequest& http) { return is_instant_infer(context, http); }});
 }
 
 void add_pictures(net::Router& router, const PictureLine& line, const ApiContext& context) {

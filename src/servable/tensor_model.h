@@ -71,6 +71,12 @@ class TensorModel {
   virtual void infer(TensorBatch batch, TensorDone on_done) = 0;
   // How many executions are worth having under way at once; further ones wait in the runtime.
   virtual int max_concurrency() const = 0;
+  // True where an execution of so many input bytes is expected to be over, on the caller's thread,
+  // sooner than another thread could be woken for it: there is nothing to gain by queueing it.
+  virtual bool is_instant(std::size_t input_bytes) const {
+    (void)input_bytes;
+    return false;
+  }
 };
 
 }  // namespace millrace

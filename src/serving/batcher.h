@@ -64,6 +64,8 @@ class Batcher {
   // deadline_exceeded, cancelled, or what the model says. Thread-safe, never blocks.
   void submit(BatchRequest request);
   std::size_t num_queued() const;
+  // A request of so many input bytes is expected to be answered within submit(), in microseconds.
+  bool is_instant(std::size_t input_bytes) const { return model_.is_instant(input_bytes); }
 
  private:
   struct Item;

@@ -25,6 +25,9 @@ struct Delivery {
   }
 };
 
+// The delivery of the request that this thread is submitting right now.
+thread_local const Delivery* submitting = nullptr;
+
 }  // namespace
 
 Result<ModelHandle> TensorService::find_model(std::string_view name,
@@ -69,11 +72,16 @@ Status TensorService::infer(TensorRequest request, TensorReply reply, Admission:
   const ModelHandle model = request.model;
   auto delivery =
       std::make_shared<Delivery>(std::move(request.model), std::move(permit), std::move(reply));
+  const Delivery* asked = delivery.get();
   work.reply = [delivery = std::move(delivery), &workers = workers_](auto answer) mutable {
     delivery->answer = std::move(answer);
+    // An instant execution is over before submit() returns, on the thread that asked.
+    if (submitting == delivery.get()) return delivery->run();
     workers.post([delivery = std::move(delivery)] { delivery->run(); });
   };
+  const Delivery* outer = std::exchange(submitting, asked);  // a reply may have submitted this one
   model->batcher()->submit(std::move(work));
+  submitting = outer;
   return {};
 }
 

@@ -43,6 +43,8 @@ void deliver(const Call& call, Result<serving::TensorAnswer> answer) {
   call.respond->send(response ? *std::move(response) : kserve_error(response.error()));
 }
 
+constexpr std::size_t kInstantBodyBytes = std::size_t{4} << 10;  // parsed in microseconds
+
 }  // namespace
 
 Result<serving::ModelHandle> kserve_model(const ApiContext& context, const net::HttpRequest& http) {
@@ -53,6 +55,13 @@ Result<serving::ModelHandle> kserve_model(const ApiContext& context, const net::
     error.message = fmt::format("model {}: {}", safe_name(name), error.message);
   }
   return model;
+}
+
+bool is_instant_infer(const ApiContext& context, const net::HttpRequest& http) {
+  if (http.body.size() > kInstantBodyBytes) return false;
+  const auto model =
+      context.tensors.find_model(path_param(http, "model"), path_param(http, "version"));
+  return model && (*model)->batcher()->is_instant(http.body.size());
 }
 
 void post_infer(const ApiContext& context, net::HttpRequest& http,
