@@ -3,7 +3,7 @@ from cpu.goals import Goal
 from cpu.jobs import Job, Row
 from graph.peers.echo import BareEcho
 from graph.peers.runtime import BenchmarkApp
-from graph.peers.services import Millrace, PythonService
+from graph.peers.services import Millrace, MillraceGrpc, PythonService
 from graph.requests import of_graph
 from graph.shapes import GraphFile
 
@@ -27,8 +27,9 @@ class Plan:
         for shape in ("resnet50", "mobilenet-v2"):
             for kind in ("f32", "int8"):
                 file = self.file(shape, kind)
-                yield Job(Millrace(self.setup, file, 4), BenchmarkApp(self.setup, file, "throughput"),
-                          [Row(f"{shape} {kind} over HTTP against benchmark_app", PICTURES, "rate", Goal(0.97))], file)
+                for wire, side in (("HTTP", Millrace), ("gRPC", MillraceGrpc)):
+                    yield Job(side(self.setup, file, 4), BenchmarkApp(self.setup, file, "throughput"),
+                              [Row(f"{shape} {kind} over {wire} against benchmark_app", PICTURES, "rate", Goal(0.97))], file)
 
     def against_bare_loop(self):
         file, request = self.file("identity"), of_graph("identity")

@@ -7,13 +7,14 @@ from cpu.process import run, run_json
 HERE = pathlib.Path(__file__).parent
 _folder = tempfile.TemporaryDirectory(prefix="millrace-bench-")
 _built = {}
+LIBRARIES = {"grpc_load": ["-lgrpc++", "-lgrpc", "-lgpr"]}
 
 
 def program(name):
     """Path of the compiled `name`.cc."""
     if name not in _built:
         binary = pathlib.Path(_folder.name) / name
-        run(["g++", "-std=c++20", "-O2", HERE / f"{name}.cc", "-o", binary], 120)
+        run(["g++", "-std=c++20", "-O2", HERE / f"{name}.cc", "-o", binary, *LIBRARIES.get(name, [])], 120)
         _built[name] = binary
     return _built[name]
 
@@ -25,3 +26,12 @@ def http_load(port, connections, seconds, target, request):
         head.write_bytes(request.head)
         body.write_bytes(request.body)
         return run_json([program("http_load"), port, connections, seconds, target, head, body], 60 + 2 * seconds)
+
+
+def grpc_load(port, calls, seconds, message):
+    """The same of KServe's ModelInfer over gRPC."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / "message"
+        file.write_bytes(message)
+        return run_json([program("grpc_load"), port, calls, seconds, "/inference.GRPCInferenceService/ModelInfer", file],
+                        60 + 2 * seconds)

@@ -21,6 +21,26 @@ def kserve_binary(name, datatype, array):
     return Request(lines, head + data)
 
 
+def _varint(value):
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes(out) + bytes([value])
+
+
+def _field(number, data):
+    """A length-delimited field of protobuf's wire format."""
+    return _varint(number << 3 | 2) + _varint(len(data)) + data
+
+
+def kserve_message(model, name, datatype, array):
+    """The same as ModelInferRequest, the tensor in raw_input_contents."""
+    shape = b"".join(_varint(size) for size in array.shape)
+    tensor = _field(1, name.encode()) + _field(2, datatype.encode()) + _field(3, shape)
+    return _field(1, model.encode()) + _field(5, tensor) + _field(7, np.ascontiguousarray(array).tobytes())
+
+
 def picture():
     return np.random.default_rng(1).integers(0, 256, (1, 3, 224, 224), np.uint8)
 
@@ -37,3 +57,8 @@ def of_graph(graph):
     if graph == "wide-mlp":
         return kserve_binary("x", "FP32", np.ones((1, 2048), np.float32))
     return kserve_binary("picture", "UINT8", picture())
+
+
+def picture_message():
+    """What is sent to a model of pictures over gRPC."""
+    return kserve_message("model", "picture", "UINT8", picture())

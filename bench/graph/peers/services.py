@@ -9,8 +9,8 @@ from importlib import metadata
 from cpu.peers.millrace import BUILD
 from cpu.peers.millrace import version as millrace_version
 from cpu.process import free_port, require, server
-from graph.programs import http_load
-from graph.requests import of_graph, raw_picture
+from graph.programs import grpc_load, http_load
+from graph.requests import of_graph, picture_message, raw_picture
 
 SERVICE = pathlib.Path(__file__).with_name("python_service.py")
 
@@ -43,11 +43,24 @@ class Millrace:
             (place / "model.toml").write_text("".join(f"{line}\n" for line in self.settings))
             with server([self.setup.binary, "serve", folder, "--port", port, "--admin-port", admin, "--grpc-port", grpc,
                          "--threads", self.setup.threads, "--log-level", "warn"], "/health/ready", port):
-                yield port
+                yield port, grpc
 
     def run(self):
-        with self.up() as port:
+        with self.up() as (port, _):
             return figures(port, self.connections, self.setup.seconds, self.target, of_graph(self.file.shape))
+
+
+class MillraceGrpc(Millrace):
+    """The same over gRPC."""
+
+    def __init__(self, setup, file, connections, settings=()):
+        super().__init__(setup, file, connections, settings)
+        self.flags = [f"{connections} calls on one channel", *settings]
+
+    def run(self):
+        with self.up() as (_, port):
+            found = grpc_load(port, self.connections, self.setup.seconds, picture_message())
+        return {"rate": found["requests_per_second"], "p50_us": found["p50_us"], "p99_us": found["p99_us"]}
 
 
 class PythonService:
