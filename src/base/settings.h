@@ -20,13 +20,16 @@ struct Setting {
   std::string help;
   std::string default_text;
   std::function<Status(std::string_view)>
-      set;  // parses, checks limits, stores; `param` is the name
+      set;               // parses, checks limits, stores; `param` is the name
+  bool is_list = false;  // a flag that is given again adds to it; commas between
 };
 
 class Settings {
  public:
   // Targets must outlive this.
   void text(std::string name, std::string& target, std::string value_name, std::string help);
+  // Words with commas between.
+  void list(std::string name, std::string& target, std::string value_name, std::string help);
   void choice(std::string name, std::string& target, std::vector<std::string> values,
               std::string help);
   void integer(std::string name, std::int64_t& target, std::int64_t min, std::int64_t max,
@@ -40,9 +43,11 @@ class Settings {
   const std::vector<Setting>& all() const { return settings_; }
   const Setting* find(std::string_view name) const;
 
-  // TOML: one `key = value` a setting, `_` and `-` alike. Errors give the line: "millrace.toml:3:
-  // …".
-  Status apply_toml(std::string_view toml, const std::string& file_name);
+  // TOML: one `key = value` a setting, `_` and `-` alike; an array is its elements with commas
+  // between. Tables of the names in `tables` are for others to read (base/toml.h). Errors give the
+  // line: "millrace.toml:3: …".
+  Status apply_toml(std::string_view toml, const std::string& file_name,
+                    const std::vector<std::string>& tables = {});
   // Reads MILLRACE_<NAME> of each setting through `lookup` (getenv, or a test's map; null: not
   // set).
   Status apply_environment(const std::function<const char*(const char* variable)>& lookup);
