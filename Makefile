@@ -1,5 +1,5 @@
 # One verb for each thing a person does here. The build itself is CMake's (CMakePresets.json).
-.PHONY: serve build test test-full test-asan test-tsan goldens bench lint format clean setup
+.PHONY: serve demo-models build test test-full test-asan test-tsan goldens bench lint format clean setup
 PRESET ?= release
 ARGS   ?=
 JOBS   ?= $(shell nproc)
@@ -7,7 +7,11 @@ BIN    := build/release/millrace
 
 serve: build  ## install what is missing, build, fetch the default model, serve it
 	@scripts/fetch-model
+	@[ -f models/demo-classify/model.onnx ] || echo "make serve: 'make demo-models' trains two small image models for models/ (about three minutes)"
 	@exec $(BIN) serve models $(ARGS)
+
+demo-models:  ## train the demo image models into models/ (tools/demo_models), unless they are there
+	@scripts/demo-models
 
 setup:
 	@scripts/setup build

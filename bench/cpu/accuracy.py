@@ -1,28 +1,20 @@
-"""Mean KL divergence a token of what is computed by default from what the same weights give exactly.
+"""What rounding costs: mean KL divergence a token from what the same weights give exactly, and perplexity of weight kinds.
 
-Ours: the test that measures it, models_test beside the binary. llama.cpp's: llama-perplexity on the same text, its file
-dequantised to f32 as the exact model. Deterministic, so one round is enough.
+Ours: `millrace bench accuracy`. llama.cpp's: llama-perplexity on the same text, its file dequantised to f32 as the exact
+model. Deterministic, so one round is enough.
 """
-import os
+import json
 import pathlib
 import re
 import sys
 import tempfile
 
 from cpu.peers.llamacpp import LlamaCpp
+from cpu.peers.millrace import BUILD, version
 from cpu.process import Failure, require, run
 from cpu.setup import ROOT
 
 TEXTS = ROOT / "tests" / "goldens" / "models" / "smollm2_texts.json"
-TEST = "SmolLm2.DefaultPrecisionIsNearExact"
-
-
-def our_kl(text):
-    """Of the chunked run, as the test prints it."""
-    found = re.search(r"all, in chunks\s+mean KL ([0-9.e+-]+)", text)
-    if not found:
-        raise Failure("the test printed no mean KL")
-    return float(found[1])
 
 
 def llama_kl(text):
@@ -32,21 +24,40 @@ def llama_kl(text):
     return float(found[1])
 
 
-class OurDivergence:
-    program = "models_test"
+def our_figures(result):
+    """KL in nats; what perplexity grows by, in percent (0 where it falls)."""
+    return {"kl": result["mean_kl"], "perplexity": max(0.0, 100 * result["perplexity_change"])}
 
-    def __init__(self, setup, file):
-        self.binary = setup.binary.with_name("models_test")
-        self.setup, self.file = setup, file
-        self.flags = [f"--gtest_filter={TEST}"]
+
+def make_text(setup, file, to):
+    """The text of the goldens; returns the exact f32 file, made when missing."""
+    exact = setup.models / "smollm2-135m-exact.gguf"
+    setup.models.mkdir(parents=True, exist_ok=True)
+    run([sys.executable, pathlib.Path(__file__).with_name("make_exact.py"), file.path(), TEXTS, exact, to])
+    return exact
+
+
+class OurDivergence:
+    """The file as it is served; with a quantization, the exact f32 file turned into our own kind."""
+    program = "millrace bench accuracy"
+
+    def __init__(self, setup, file, quantization=None):
+        self.setup, self.file, self.quantization = setup, file, quantization
+        self.flags = ["--context", 512, "--threads", setup.threads, "--tokens", 256 if setup.quick else 20000]
+        if quantization:
+            self.flags += ["--quantization", quantization]
 
     def version(self):
-        return None
+        return version(self.setup)
 
     def run(self):
-        require(self.binary, "build the tests: scripts/test")
-        env = {**os.environ, "MILLRACE_SLOW": "1", "MILLRACE_MODELS": str(self.file.path().parent)}
-        return {"kl": our_kl(run([self.binary, *self.flags], 3000, env))}
+        require(self.setup.binary, BUILD)
+        with tempfile.TemporaryDirectory() as folder:
+            text, out = pathlib.Path(folder) / "text", pathlib.Path(folder) / "out.json"
+            exact = make_text(self.setup, self.file, text)
+            model = exact if self.quantization else self.file.path()
+            run([self.setup.binary, "bench", "accuracy", model, "--text", text, *self.flags, "--json", out], 3000)
+            return our_figures(json.loads(out.read_text()))
 
 
 class LlamaDivergence(LlamaCpp):
@@ -59,10 +70,9 @@ class LlamaDivergence(LlamaCpp):
 
     def run(self):
         self.require()
-        exact = self.setup.models / "smollm2-135m-exact.gguf"
         with tempfile.TemporaryDirectory() as folder:
             text, logits = pathlib.Path(folder) / "text", pathlib.Path(folder) / "logits"
-            run([sys.executable, pathlib.Path(__file__).with_name("make_exact.py"), self.file.path(), TEXTS, exact, text])
+            exact = make_text(self.setup, self.file, text)
             common = [self.binary, "-f", text, "--kl-divergence-base", logits, *self.flags]
             run([*common, "-m", exact, "-fa", "off", "-ctk", "f32", "-ctv", "f32"], 3000)
             return {"kl": llama_kl(run([*common, "-m", self.file.path(), "--kl-divergence"], 3000))}

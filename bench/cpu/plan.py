@@ -13,6 +13,7 @@ from cpu.peers.openvino_side import OpenVino
 from cpu.peers.transformers_side import Transformers
 from cpu.serving import ColdStart, Loaded
 from cpu.setup import cpu_has
+from cpu.tokenizer import HfTokenizer, OurTokenizer
 
 TOKENS = "tok/s"
 SMOLLM2, HALF, ONE = "smollm2-135m", "qwen2.5-0.5b", "llama3.2-1b"
@@ -26,9 +27,7 @@ KINDS = ("q8_0", "q4_0", "q4_k_m", "bf16")
 
 # What the goals name and no command can measure yet.
 NOT_MEASURED = [
-    ("own int8 kind, prefill 512", "no command makes a model in Millrace's own int8 or int4 kinds"),
-    ("tokenizer MB/s a core", "no command times the tokenizer"),
-    ("perplexity on G_text a weight kind, per-layer errors", "no command prints log-probabilities of a text"),
+    ("per-layer errors on the 1B shape", "no command prints activations"),
     ("10,000 queued requests, scheduler µs at 1,024 sequences", "no peer has it; the engine's own tests do"),
 ]
 
@@ -71,16 +70,16 @@ class Plan:
 
     def jobs(self):
         parts = (self.prefill, self.decode, self.batches, self.smollm2, self.serving, self.openvino, self.services, self.other_isas,
-                 self.wide_context, self.cold_starts, self.accuracy)
+                 self.wide_context, self.cold_starts, self.accuracy, self.own_kinds, self.tokenizer)
         return [job for part in parts for job in part()]
 
     def prefill_job(self, file, name, goal, isa="auto", folder=None):
-        return Job(Offline(self.setup, file, self.loads.prompt, 1, isa=isa),
+        return Job(Offline(self.setup, file, self.loads.prompt, 1, isa=isa, only="prefill"),
                    LlamaBench(self.setup, file, prompt=self.loads.prompt, folder=folder),
                    [prefill_row(file, name, goal)], file)
 
     def decode_job(self, file, name, goal, isa="auto", folder=None):
-        return Job(Offline(self.setup, file, 1, self.loads.generate, isa=isa),
+        return Job(Offline(self.setup, file, 1, self.loads.generate, isa=isa, only="decode"),
                    LlamaBench(self.setup, file, generate=self.loads.generate, folder=folder),
                    [decode_row(file, name, goal)], file)
 
@@ -168,3 +167,22 @@ class Plan:
         row = Row(f"mean KL a token against exact weights, {file.short} q4_1", "nats", "kl", Goal(10), higher=False)
         yield Job(OurDivergence(self.setup, file), LlamaDivergence(self.setup, file), [row], file, most_rounds=1,
                   note="the same text; ours over all of its tokens, llama-perplexity over the second half of each 512")
+
+    def own_kinds(self):
+        """Kinds that Millrace makes of float weights at load, against llama.cpp's file of as many bits."""
+        for file in (self.file(shape, "bf16") for shape in self.loads.shapes):
+            for kind, peer, goal in (("int8", "q8_0", Goal(limit=0.40)), ("int4-g64", "q4_0", None)):
+                row = Row(f"own {kind}, prefill {self.loads.prompt}, {file.short}", TOKENS, "prefill", goal, limit="int8",
+                          work=float_work(file))
+                yield Job(Offline(self.setup, file, self.loads.prompt, 1, only="prefill", quantization=kind),
+                          LlamaBench(self.setup, self.file(file.shape, peer), prompt=self.loads.prompt), [row], file)
+        real = self.file(SMOLLM2, "q4_1")
+        for kind, most in (("int8", 1), ("int4-g32", 4), ("int4-g64", 4), ("int4-g128", 4)):
+            row = Row(f"own {kind}, perplexity above that of f32, {real.short}", "%", "perplexity", Goal(at_most=most), higher=False)
+            yield Job(OurDivergence(self.setup, real, kind), None, [row], real, most_rounds=1,
+                      note="the weights that the Q4_1 file stands for, as f32, are the base")
+
+    def tokenizer(self):
+        folder = Gpt2Folder(self.setup)
+        row = Row("tokenizer, byte-level BPE, one core", "MB/s", "speed", Goal(at_least=60))
+        yield Job(OurTokenizer(self.setup, folder), HfTokenizer(self.setup, folder), [row], folder)

@@ -5,7 +5,9 @@
 #include <string>
 
 #include "base/metrics.h"
+#include "base/trace.h"
 #include "serving/admission.h"
+#include "serving/image/image_service.h"
 #include "serving/model_store.h"
 #include "serving/tensor_service.h"
 #include "serving/text_service.h"
@@ -25,8 +27,10 @@ struct ApiContext {
   serving::ModelStore& store;
   serving::TextService& text;
   serving::TensorService& tensors;
+  serving::ImageService& images;
   serving::Admission& admission;
   Metrics& metrics;
+  TraceLog& traces;
   ApiOptions options;
 };
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -101,11 +102,14 @@ struct Answer {
 class FakeServer {
  public:
   using Prepare = std::function<Status(const ModelSpec&, serving::FakeServable&)>;
-  explicit FakeServer(ApiOptions options = {}, Prepare prepare = {})
+  // `settings`: the model's model.toml; empty: none.
+  explicit FakeServer(ApiOptions options = {}, Prepare prepare = {},
+                      const std::string& settings = {})
       : options_(std::move(options)) {
     set_log_level(LogLevel::error);
     backend.prepare = std::move(prepare);
     folder_.file("m.fake");
+    if (!settings.empty()) std::ofstream(folder_.path() / "m.toml") << settings;
     MILLRACE_CHECK(store.open().has_value());
     MILLRACE_CHECK(store.wait_until_loaded(std::chrono::seconds(5)));
     add_public_routes(router, context);
@@ -195,7 +199,9 @@ class FakeServer {
   serving::Admission admission{{}};
   serving::TextService text{store, admission, workers, metrics, std::chrono::milliseconds(150)};
   serving::TensorService tensors{store, admission, workers};
-  ApiContext context{store, text, tensors, admission, metrics, options_};
+  serving::ImageService images{store, tensors, admission, workers, metrics};
+  TraceLog traces;
+  ApiContext context{store, text, tensors, images, admission, metrics, traces, options_};
   net::Router router, admin;
 };
 

@@ -4,6 +4,9 @@
 #include <utility>
 
 #include "api/admin/health.h"
+#include "api/admin/traces.h"
+#include "api/images/image_request.h"
+#include "api/images/images.h"
 #include "api/kserve/infer.h"
 #include "api/kserve/model_info.h"
 #include "api/kserve/repository.h"
@@ -13,6 +16,7 @@
 #include "api/openai/tokenize.h"
 #include "api/ui/files.h"
 #include "api/ui/state.h"
+#include "api/ui/trace.h"
 
 namespace millrace::api {
 namespace {
@@ -39,6 +43,7 @@ constexpr Line kUi[] = {
     {"GET", "/", get_ui_file},
     {"GET", "/assets/{file}", get_ui_file},
     {"GET", "/ui/state", get_ui_state},
+    {"GET", "/ui/trace", get_ui_trace},
 };
 
 // KServe v2, the Open Inference Protocol.
@@ -61,11 +66,22 @@ constexpr Line kKserve[] = {
 constexpr const char* kInfer[] = {"/v2/models/{model}/infer",
                                   "/v2/models/{model}/versions/{version}/infer"};
 
+struct PictureLine {
+  const char* method;
+  const char* pattern;
+  serving::ImageTask task;
+};
+constexpr PictureLine kPictures[] = {
+    {"POST", "/v1/images/classify", serving::ImageTask::classify},
+    {"POST", "/v1/images/detect", serving::ImageTask::detect},
+};
+
 constexpr Line kAdmin[] = {
     {"GET", "/metrics", get_metrics},          {"GET", "/ping", get_live, true},
     {"GET", "/health", get_ready, true},       {"GET", "/health/live", get_live, true},
     {"GET", "/health/ready", get_ready, true}, {"GET", "/version", get_version},
-    {"GET", "/models", get_model_states},
+    {"GET", "/models", get_model_states},      {"GET", "/traces", get_traces},
+    {"GET", "/traces/{id}", get_trace},
 };
 
 constexpr Line kRepository[] = {
@@ -86,13 +102,27 @@ void add(net::Router& router, const Line& line, const ApiContext& context) {
 }
 
 void add_infer(net::Router& router, const char* pattern, const ApiContext& context) {
-  router.add({.method = "POST",
-              .pattern = pattern,
+  router.add(
+      {.method = "POST",
+       .pattern = pattern,
+       .handler =
+           [&context](net::HttpRequest http, std::shared_ptr<net::Responder> respond) {
+             post_infer(context, http, std::move(respond));
+           },
+       .max_body_bytes = kMaxTensorBodyBytes,
+       .is_instant =
+           [&context](const net::HttpRequest& http) { return is_instant_infer(context, http); }});
+}
+
+void add_pictures(net::Router& router, const PictureLine& line, const ApiContext& context) {
+  router.add({.method = line.method,
+              .pattern = line.pattern,
               .handler =
-                  [&context](net::HttpRequest http, std::shared_ptr<net::Responder> respond) {
-                    post_infer(context, http, std::move(respond));
+                  [&context, task = line.task](net::HttpRequest http,
+                                               std::shared_ptr<net::Responder> respond) {
+                    post_images(context, task, http, std::move(respond));
                   },
-              .max_body_bytes = kMaxTensorBodyBytes});
+              .max_body_bytes = kMaxImageBodyBytes});
 }
 
 }  // namespace
@@ -102,6 +132,7 @@ void add_public_routes(net::Router& router, const ApiContext& context) {
   for (const Line& line : kUi) add(router, line, context);
   for (const Line& line : kKserve) add(router, line, context);
   for (const char* pattern : kInfer) add_infer(router, pattern, context);
+  for (const PictureLine& line : kPictures) add_pictures(router, line, context);
   if (!context.options.allow_repository_control) return;
   for (const Line& line : kRepository) add(router, line, context);
 }

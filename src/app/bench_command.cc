@@ -21,6 +21,8 @@ struct Execute {
   int operator()(const BenchReport& command) const { return bench_report(command); }
   int operator()(const BenchThroughput& command) const { return bench_throughput(command); }
   int operator()(const BenchKernels& command) const { return bench_kernels(command); }
+  int operator()(const BenchAccuracy& command) const { return bench_accuracy(command); }
+  int operator()(const BenchTokenizer& command) const { return bench_tokenizer(command); }
   int operator()(const BenchExit& command) const {
     fmt::print(command.code == 0 ? stdout : stderr, "{}", command.text);
     return command.code;

@@ -16,6 +16,8 @@ int bench_sweep(BenchSweep command);
 int bench_report(const BenchReport& command);
 int bench_throughput(const BenchThroughput& command);
 int bench_kernels(const BenchKernels& command);
+int bench_accuracy(const BenchAccuracy& command);
+int bench_tokenizer(const BenchTokenizer& command);
 
 // Prints the error as every command does; 1.
 int bench_failed(const Error& error);

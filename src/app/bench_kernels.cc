@@ -68,14 +68,14 @@ Result<std::vector<Shape>> read_shapes(const std::vector<std::string>& words) {
 }
 
 Result<DType> read_kind(const std::string& word) {
-  for (const DType kind :
-       {DType::f32, DType::f16, DType::bf16, DType::i8, DType::q4_0, DType::q4_1, DType::q5_0,
-        DType::q5_1, DType::q8_0, DType::q4_k, DType::q5_k, DType::q6_k}) {
+  for (const DType kind : {DType::f32, DType::f16, DType::bf16, DType::i8, DType::q4_0, DType::q4_1,
+                           DType::q5_0, DType::q5_1, DType::q8_0, DType::q4_k, DType::q5_k,
+                           DType::q6_k, DType::q4_g64, DType::q4_g128}) {
     if (word == dtype_name(kind)) return kind;
   }
   return invalid(
       fmt::format("--kinds {}: expected f32, f16, bf16, i8, q4_0, q4_1, q5_0, q5_1, q8_0, "
-                  "q4_k, q5_k or q6_k",
+                  "q4_k, q5_k, q6_k, q4_g64 or q4_g128",
                   word));
 }
 
@@ -95,8 +95,8 @@ std::vector<std::uint8_t> random_weights(DType kind, std::size_t bytes) {
     if (block < 16) continue;
     const std::size_t scale = kind == DType::q6_k ? 208 : 0;
     std::memcpy(to + scale, &kHalf, sizeof kHalf);
-    const bool second =
-        kind == DType::q4_1 || kind == DType::q5_1 || kind == DType::q4_k || kind == DType::q5_k;
+    const bool second = kind == DType::q4_1 || kind == DType::q5_1 || kind == DType::q4_k ||
+                        kind == DType::q5_k || kind == DType::q4_g64 || kind == DType::q4_g128;
     if (second) std::memcpy(to + 2, &kHalf, sizeof kHalf);
   }
   return data;

@@ -156,7 +156,25 @@ struct AllOptions {
   BenchReport report;
   BenchThroughput throughput;
   BenchKernels kernels;
+  BenchAccuracy accuracy;
+  BenchTokenizer tokenizer;
 };
+
+// What the commands that load a model here share.
+template <class Command>
+void add_model_options(CLI::App& command, Command& to) {
+  command.add_option("--threads", to.threads, "Compute threads. [one a core]")->type_name("N");
+  command.add_option("--cpu-isa", to.cpu_isa, "Kernels by name. [auto]")->type_name("NAME");
+  command.add_option("--precision", to.precision, "exact, default or fast. [default]")
+      ->type_name("WORD");
+  command.add_option("--kv-cache-dtype", to.kv_cache_dtype, "auto, f32, bf16 or int8. [auto]")
+      ->type_name("WORD");
+  command
+      .add_option("--quantization", to.quantization,
+                  "Of float weights: none, int8, int4, int4-g32, int4-g64, int4-g128. [none]")
+      ->type_name("WORD");
+  command.add_option("--json", to.json_file, "Write the figures there.")->type_name("FILE");
+}
 
 CLI::App* add_serve(CLI::App& bench, AllOptions& all) {
   CLI::App* serve = bench.add_subcommand("serve", "Load a running server and measure it.");
@@ -219,13 +237,10 @@ CLI::App* add_throughput(CLI::App& bench, AllOptions& all) {
   command->add_option("--repeat", to.repeat, "Runs of each; the median counts. [5]")
       ->check(CLI::Range(1, 1000))
       ->type_name("N");
-  command->add_option("--threads", to.threads, "Compute threads. [one a core]")->type_name("N");
-  command->add_option("--cpu-isa", to.cpu_isa, "Kernels by name. [auto]")->type_name("NAME");
-  command->add_option("--precision", to.precision, "exact, default or fast. [default]")
-      ->type_name("WORD");
-  command->add_option("--kv-cache-dtype", to.kv_cache_dtype, "auto, f32, bf16 or int8. [auto]")
-      ->type_name("WORD");
-  command->add_option("--json", to.json_file, "Write the figures there.")->type_name("FILE");
+  command->add_option("--only", to.only, "prefill or decode; the other is not measured.")
+      ->check(CLI::IsMember({"prefill", "decode"}))
+      ->type_name("");
+  add_model_options(*command, to);
   command->add_flag("--markdown", to.markdown, "Print a Markdown table.");
   return command;
 }
@@ -257,6 +272,37 @@ CLI::App* add_kernels(CLI::App& bench, AllOptions& all) {
   command->add_option("--cpu-isa", to.cpu_isa, "Kernels by name. [auto]")->type_name("NAME");
   command->add_option("--precision", to.precision, "exact, default or fast. [default]")
       ->type_name("WORD");
+  command->add_option("--json", to.json_file, "Write the figures there.")->type_name("FILE");
+  return command;
+}
+
+CLI::App* add_accuracy(CLI::App& bench, AllOptions& all) {
+  BenchAccuracy& to = all.accuracy;
+  CLI::App* command = bench.add_subcommand(
+      "accuracy", "What rounding costs: divergence from the exact model on a text.");
+  command->add_option("MODEL", to.model, "Model folder, file, or name below models/.")->required();
+  command->add_option("--text", to.text_file, "Plain text to read.")->required()->type_name("FILE");
+  command->add_option("--exact-model", to.exact_model, "What is right. [MODEL]")
+      ->type_name("MODEL");
+  const auto number = [&](const char* name, int& target, int least, const char* help) {
+    command->add_option(name, target, help)->check(CLI::Range(least, 1 << 20))->type_name("N");
+  };
+  number("--tokens", to.tokens, 1, "Of the text, at most. [20000]");
+  number("--context", to.context, 2, "Tokens of a window; each starts anew. [512]");
+  number("--chunk", to.chunk, 1, "Tokens read at once; 1 is as when decoding. [128]");
+  add_model_options(*command, to);
+  return command;
+}
+
+CLI::App* add_tokenizer(CLI::App& bench, AllOptions& all) {
+  BenchTokenizer& to = all.tokenizer;
+  CLI::App* command =
+      bench.add_subcommand("tokenizer", "How fast text becomes tokens, on one core.");
+  command->add_option("MODELS", to.models, "Models, or tokenizer.json files.")->required();
+  command->add_option("--text", to.text_file, "Plain text to read.")->required()->type_name("FILE");
+  command->add_option("--seconds", to.seconds, "Of each measurement. [1]")
+      ->check(CLI::Range(0.001, 600.0))
+      ->type_name("S");
   command->add_option("--json", to.json_file, "Write the figures there.")->type_name("FILE");
   return command;
 }
@@ -295,6 +341,8 @@ BenchCommandLine parse_bench_command_line(const std::vector<std::string>& args) 
   const CLI::App* sweep = add_sweep(bench, all);
   const CLI::App* report = add_report(bench, all);
   const CLI::App* throughput = add_throughput(bench, all);
+  const CLI::App* accuracy = add_accuracy(bench, all);
+  const CLI::App* tokenizer = add_tokenizer(bench, all);
   add_kernels(bench, all);
   try {
     bench.parse(std::vector<std::string>(args.rbegin(), args.rend()));  // it takes from the back
@@ -307,6 +355,8 @@ BenchCommandLine parse_bench_command_line(const std::vector<std::string>& args) 
   if (sweep->parsed()) return checked_sweep(all);
   if (report->parsed()) return std::move(all.report);
   if (throughput->parsed()) return std::move(all.throughput);
+  if (accuracy->parsed()) return std::move(all.accuracy);
+  if (tokenizer->parsed()) return std::move(all.tokenizer);
   return std::move(all.kernels);
 }
 

@@ -42,8 +42,26 @@ struct BenchThroughput {
   int threads = 0;
   int repeat = 5;
   std::string cpu_isa = "auto", precision = "default", kv_cache_dtype = "auto";
+  std::string quantization = "none";
+  std::string only;  // prefill or decode; empty: both
   std::string json_file;
   bool markdown = false;
+};
+// How far what is served is from what the weights say exactly.
+struct BenchAccuracy {
+  std::string model, exact_model;  // the latter empty: the same
+  std::string text_file;
+  int tokens = 20'000, context = 512, chunk = 128;
+  int threads = 0;
+  std::string cpu_isa = "auto", precision = "default", kv_cache_dtype = "auto";
+  std::string quantization = "none";
+  std::string json_file;
+};
+struct BenchTokenizer {
+  std::vector<std::string> models;
+  std::string text_file;
+  double seconds = 1;  // of each
+  std::string json_file;
 };
 struct BenchKernels {
   std::vector<std::string> shapes, kinds;
@@ -59,8 +77,8 @@ struct BenchExit {
   std::string text;
 };
 
-using BenchCommandLine =
-    std::variant<BenchServe, BenchSweep, BenchReport, BenchThroughput, BenchKernels, BenchExit>;
+using BenchCommandLine = std::variant<BenchServe, BenchSweep, BenchReport, BenchThroughput,
+                                      BenchKernels, BenchAccuracy, BenchTokenizer, BenchExit>;
 
 // `args`: what stands behind `millrace bench`.
 BenchCommandLine parse_bench_command_line(const std::vector<std::string>& args);

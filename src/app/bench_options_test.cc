@@ -98,5 +98,25 @@ TEST(BenchOptions, help_fits_a_screen) {
   }
 }
 
+TEST(BenchOptions, accuracy_and_tokenizer_need_a_text) {
+  const auto accuracy = parsed<BenchAccuracy>(
+      {"accuracy", "m", "--text", "t", "--quantization", "int8", "--chunk", "1"});
+  EXPECT_EQ(accuracy.model, "m");
+  EXPECT_EQ(accuracy.text_file, "t");
+  EXPECT_EQ(accuracy.quantization, "int8");
+  EXPECT_EQ(accuracy.chunk, 1);
+  EXPECT_EQ(accuracy.context, 512);
+  EXPECT_EQ(refused({"accuracy", "m"}).code, kExitUsage);
+  const auto tokenizer = parsed<BenchTokenizer>({"tokenizer", "a", "b", "--text", "t"});
+  EXPECT_EQ(tokenizer.models, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(refused({"tokenizer", "a"}).code, kExitUsage);
+}
+
+TEST(BenchOptions, throughput_measures_one_half_when_asked) {
+  EXPECT_EQ(parsed<BenchThroughput>({"throughput", "m"}).only, "");
+  EXPECT_EQ(parsed<BenchThroughput>({"throughput", "m", "--only", "decode"}).only, "decode");
+  EXPECT_EQ(refused({"throughput", "m", "--only", "both"}).code, kExitUsage);
+}
+
 }  // namespace
 }  // namespace millrace::app

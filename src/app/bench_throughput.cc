@@ -35,6 +35,7 @@ class Offline {
     spec.cpu_isa = command.cpu_isa;
     spec.precision = command.precision;
     spec.kv_cache_dtype = command.kv_cache_dtype;
+    spec.quantization = command.quantization;
     spec.max_model_len = context;
     spec.max_num_seqs = batch;
     spec.max_num_queued = 2 * batch;
@@ -167,36 +168,51 @@ struct Row {
 };
 
 double median(std::vector<double> values) {
+  if (values.empty()) return 0;
   std::ranges::sort(values);
   const std::size_t half = values.size() / 2;
   return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
-Result<Row> measure(Offline& model, int batch, int prompt, int generate, int repeat) {
+// Tokens a second of the decoding in one run; 0 where it cannot be told.
+double decode_speed(const Offline::Times& all, int batch, int generate, double prefill_seconds) {
+  // Where some sequences end before others have begun, no time is left in which all decode: then
+  // what the tokens behind the first cost on top of the prefill.
+  const double later_tokens = 1.0 * batch * (generate - 1);
+  if (2.0 * static_cast<double>(all.decoded) >= later_tokens && all.decode_seconds > 0)
+    return static_cast<double>(all.decoded) / all.decode_seconds;
+  const double extra_seconds = all.seconds - prefill_seconds;
+  return extra_seconds > 0 ? later_tokens / extra_seconds : 0;
+}
+
+// `only` leaves one kind of run out; its figures are 0.
+Result<Row> measure(Offline& model, int batch, int prompt, int generate,
+                    const BenchThroughput& command) {
   std::vector<double> prefill, decode, total, seconds;
-  for (int i = 0; i <= repeat; ++i) {  // the first is warm-up
-    // Prefill by itself: one token each, so that no sequence decodes while another prefills.
-    const auto one = model.run(batch, prompt, 1);
-    if (!one) return std::unexpected(one.error());
+  for (int i = 0; i <= command.repeat; ++i) {  // the first is warm-up
+    double prefill_seconds = 0;
+    if (command.only != "decode") {
+      // Prefill by itself: one token each, so that no sequence decodes while another prefills.
+      const auto one = model.run(batch, prompt, 1);
+      if (!one) return std::unexpected(one.error());
+      prefill_seconds = one->seconds;
+      if (i > 0) prefill.push_back(batch * prompt / one->seconds);
+    }
+    if (command.only == "prefill") {
+      if (i > 0) seconds.push_back(prefill_seconds);
+      continue;
+    }
     const auto all = model.run(batch, prompt, generate);
     if (!all) return std::unexpected(all.error());
     if (i == 0) continue;
-    prefill.push_back(batch * prompt / one->seconds);
-    // Where some sequences end before others have begun, no time is left in which all decode: then
-    // what the tokens behind the first cost on top of the prefill.
-    const double later_tokens = 1.0 * batch * (generate - 1);
-    const double extra_seconds = all->seconds - one->seconds;
-    if (2.0 * static_cast<double>(all->decoded) >= later_tokens && all->decode_seconds > 0) {
-      decode.push_back(static_cast<double>(all->decoded) / all->decode_seconds);
-    } else if (extra_seconds > 0) {
-      decode.push_back(later_tokens / extra_seconds);
-    }
+    if (command.only == "decode") prefill_seconds = all->prefill_seconds;
+    if (const double speed = decode_speed(*all, batch, generate, prefill_seconds); speed > 0)
+      decode.push_back(speed);
     total.push_back(batch * (prompt + generate) / all->seconds);
     seconds.push_back(all->seconds);
   }
-  return Row{
-      batch,         prompt,         generate, median(prefill), decode.empty() ? 0 : median(decode),
-      median(total), median(seconds)};
+  return Row{batch,          prompt,        generate,       median(prefill),
+             median(decode), median(total), median(seconds)};
 }
 
 void print_rows(const std::vector<Row>& rows, bool markdown) {
@@ -224,6 +240,7 @@ json::object rows_json(const BenchThroughput& command, const ModelDescription& m
   out["millrace_bench"] = 1;
   out["kind"] = "throughput";
   out["version"] = kVersion;
+  out["only"] = command.only;
   out["model"] = model.name;
   out["family"] = model.family;
   out["weights"] = model.weights;
@@ -264,7 +281,7 @@ int bench_throughput(const BenchThroughput& command) {
   for (const int batch : command.batches) {
     for (const int prompt : command.prompts) {
       for (const int generate : command.generates) {
-        auto row = measure(model, batch, prompt, generate, command.repeat);
+        auto row = measure(model, batch, prompt, generate, command);
         if (!row) return bench_failed(row.error());
         rows.push_back(*row);
       }

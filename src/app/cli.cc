@@ -53,7 +53,7 @@ void add_flags(CLI::App& command, const Settings& settings, GivenFlags& given) {
           },
           help);
       option->type_name(setting.value_name)->group(group);
-      if (setting.is_list) {
+      if (setting.is_repeatable) {
         option->delimiter(',')->multi_option_policy(CLI::MultiOptionPolicy::Join);
       }
     }

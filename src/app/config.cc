@@ -36,6 +36,9 @@ void declare_model_settings(Settings& settings, ServeConfig& config) {
                   "How activations may be rounded.");
   settings.choice("kv-cache-dtype", config.kv_cache_dtype, {"auto", "f32", "bf16", "int8"},
                   "How keys and values are kept.");
+  settings.choice("quantization", config.quantization,
+                  {"none", "int8", "int4", "int4-g32", "int4-g64", "int4-g128"},
+                  "What float weights are turned into at load.");
   settings.choice("log-level", config.log_level, {"debug", "info", "warn", "error"},
                   "How much to say.");
 }
@@ -56,6 +59,8 @@ void declare_settings(Settings& settings, ServeConfig& config) {
   settings.integer("io-threads", config.io_threads, 1, 64, "Threads that move bytes.");
   settings.integer("worker-threads", config.worker_threads, 0, 256,
                    "Threads that parse and format; 0: one a core.");
+  settings.integer("trace-every", config.trace_every, 0, 1 << 30,
+                   "Record the spans of one request in N; 0: only of those that ask.");
   settings.integer("shutdown-timeout", config.shutdown_timeout, 0, 3600,
                    "Seconds that running requests get at the end.");
   settings.choice("model-control-mode", config.model_control_mode, {"none", "poll", "explicit"},

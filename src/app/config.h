@@ -17,6 +17,7 @@ struct ServeConfig {
   std::string port_file;
   bool insecure = false;
   std::string log_level = "info";
+  std::int64_t trace_every = 16;
 
   std::int64_t memory_limit = 0;
   std::int64_t kv_cache_memory = 0;
@@ -33,6 +34,7 @@ struct ServeConfig {
   std::string cpu_isa = "auto";
   std::string precision = "default";
   std::string kv_cache_dtype = "auto";
+  std::string quantization = "none";
   std::int64_t shutdown_timeout = 25;
 
   std::string model_control_mode = "none";

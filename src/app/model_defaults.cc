@@ -7,6 +7,7 @@ ModelSpec model_defaults(const ServeConfig& config) {
   spec.cpu_isa = config.cpu_isa;
   spec.precision = config.precision;
   spec.kv_cache_dtype = config.kv_cache_dtype;
+  spec.quantization = config.quantization;
   spec.max_model_len = static_cast<int>(config.max_model_len);
   spec.max_num_seqs = static_cast<int>(config.max_num_seqs);
   spec.max_num_batched_tokens = static_cast<int>(config.max_num_batched_tokens);

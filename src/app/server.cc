@@ -12,11 +12,14 @@
 #include "app/model_defaults.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/trace.h"
 #include "base/version.h"
 #include "base/worker_pool.h"
 #include "net/http_server.h"
 #include "net/router.h"
 #include "serving/admission.h"
+#include "serving/image/image_service.h"
+#include "serving/pipeline/pipeline_backend.h"
 #include "serving/tensor_service.h"
 #include "serving/text_service.h"
 
@@ -24,6 +27,7 @@ namespace millrace::app {
 namespace {
 
 constexpr std::chrono::seconds kLastRequests{10};
+constexpr std::size_t kTraces = 256;
 constexpr int kExitStuck = 70;  // EX_SOFTWARE: a supervisor should start the process again
 
 std::size_t num_workers(const ServeConfig& config) {
@@ -79,13 +83,20 @@ struct Server::Parts {
         admission({.max_requests = static_cast<int>(c.max_concurrent_requests)}),
         text(store, admission, workers, metrics),
         tensors(store, admission, workers),
+        images(store, tensors, admission, workers, metrics),
         context{.store = store,
                 .text = text,
                 .tensors = tensors,
+                .images = images,
                 .admission = admission,
                 .metrics = metrics,
+                .traces = traces,
                 .options = {.version = kVersion,
                             .allow_repository_control = c.model_control_mode == "explicit"}} {
+    for (const auto& backend : backends) {
+      auto* pipelines = dynamic_cast<serving::PipelineBackend*>(backend.get());
+      if (pipelines) pipelines->connect(store, workers);
+    }
     api::add_public_routes(public_routes, context);
     api::add_admin_routes(admin_routes, context);
     public_server = std::make_unique<net::HttpServer>(listener(c, "http", c.port), public_routes,
@@ -96,12 +107,14 @@ struct Server::Parts {
 
   const ServeConfig config;
   Metrics metrics;
+  TraceLog traces{{.capacity = kTraces, .every = config.trace_every}};
   std::vector<std::unique_ptr<Backend>> backends;
   WorkerPool workers;
   serving::ModelStore store;
   serving::Admission admission;
   serving::TextService text;
   serving::TensorService tensors;
+  serving::ImageService images;
   api::ApiContext context;
   net::Router public_routes, admin_routes;
   std::unique_ptr<net::HttpServer> public_server, admin_server;

@@ -47,18 +47,23 @@ std::string toml_text(const toml::node& node) {
   if (const auto* number = node.as_integer()) return fmt::format("{}", number->get());
   if (const auto* real = node.as_floating_point()) return fmt::format("{}", real->get());
   if (const auto* truth = node.as_boolean()) return truth->get() ? "true" : "false";
-  std::string all;
-  if (const auto* list = node.as_array()) {
-    for (const toml::node& element : *list) {
-      if (element.is_array() || element.is_table()) return {};
-      all += (all.empty() ? "" : ",") + toml_text(element);
-    }
+  if (const auto* array = node.as_array()) {
+    std::string lines;
+    for (const toml::node& element : *array) lines += toml_text(element) + "\n";
+    return lines;
   }
-  return all;
+  return {};
 }
 
-bool is_table(const toml::node& node) {
-  return node.is_table() || (node.is_array() && node.as_array()->is_array_of_tables());
+std::vector<std::string_view> lines_of(std::string_view text) {
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    lines.push_back(text.substr(0, end));
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+  return lines;
 }
 
 }  // namespace
@@ -85,7 +90,7 @@ void Settings::text(std::string name, std::string& target, std::string value_nam
 void Settings::list(std::string name, std::string& target, std::string value_name,
                     std::string help) {
   text(std::move(name), target, std::move(value_name), std::move(help));
-  settings_.back().is_list = true;
+  settings_.back().is_repeatable = true;
 }
 
 void Settings::choice(std::string name, std::string& target, std::vector<std::string> values,
@@ -133,35 +138,85 @@ void Settings::flag(std::string name, bool& target, std::string help) {
   add({std::move(name), "", std::move(help), target ? "true" : "false", std::move(set)});
 }
 
+void Settings::numbers(std::string name, std::vector<double>& target, std::size_t min_count,
+                       std::size_t max_count, std::string help) {
+  auto set = [&target, min_count, max_count](std::string_view text) -> Status {
+    std::vector<double> read;
+    for (const std::string_view line : lines_of(text)) {
+      const auto value = parse_number<double>(line);
+      if (!value) return std::unexpected(value.error());
+      if (!std::isfinite(*value)) return invalid(fmt::format("{} is not a finite number", line));
+      read.push_back(*value);
+    }
+    if (read.size() < min_count || read.size() > max_count) {
+      return invalid(min_count == max_count
+                         ? fmt::format("{} numbers are wanted, not {}", min_count, read.size())
+                         : fmt::format("{} to {} numbers are wanted, not {}", min_count, max_count,
+                                       read.size()));
+    }
+    target = std::move(read);
+    return {};
+  };
+  add({std::move(name), "[X, ...]", std::move(help), "", std::move(set), true});
+}
+
+void Settings::texts(std::string name, std::vector<std::string>& target, std::string help) {
+  auto set = [&target](std::string_view text) -> Status {
+    const auto lines = lines_of(text);
+    target.assign(lines.begin(), lines.end());
+    return {};
+  };
+  add({std::move(name), "[TEXT, ...]", std::move(help), "", std::move(set), true});
+}
+
 const Setting* Settings::find(std::string_view name) const {
   const auto found = std::ranges::find(settings_, name, &Setting::name);
   return found == settings_.end() ? nullptr : &*found;
 }
 
-Status Settings::apply_toml(std::string_view text, const std::string& file_name,
-                            const std::vector<std::string>& tables) {
-  toml::table table;
+namespace {
+
+Result<toml::table> parse(std::string_view text, const std::string& file_name) {
   try {
-    table = toml::parse(text);
+    return toml::parse(text);
   } catch (const toml::parse_error& error) {
     return invalid(
         fmt::format("{}:{}: {}", file_name, error.source().begin.line, error.description()));
   }
-  for (const auto& [key, node] : table) {
+}
+
+}  // namespace
+
+bool has_toml_table(std::string_view text, std::string_view table) {
+  const auto document = parse(text, {});
+  return document && (*document)[table].is_table();
+}
+
+Status Settings::apply_toml(std::string_view text, const std::string& file_name,
+                            std::string_view table, std::vector<std::string_view> left_out) {
+  const auto document = parse(text, file_name);
+  if (!document) return std::unexpected(document.error());
+  const toml::table* entries = table.empty() ? &*document : (*document)[table].as_table();
+  if (!entries) return {};
+  const std::string prefix = table.empty() ? std::string() : fmt::format("[{}] ", table);
+  for (const auto& [key, node] : *entries) {
     std::string name(key.str());
     std::ranges::replace(name, '_', '-');
-    const auto line = key.source().begin.line;
-    if (is_table(node) && std::ranges::find(tables, name) != tables.end()) continue;
+    const bool has_tables =
+        node.is_table() || (node.is_array() && node.as_array()->is_array_of_tables());
+    if (has_tables && std::ranges::find(left_out, name) != left_out.end()) continue;
+    const auto at = fmt::format("{}:{}: {}", file_name, key.source().begin.line, prefix);
     const Setting* setting = find(name);
     if (!setting) {
+      const char* where = table.empty() ? "; `millrace serve --help` lists them" : "";
       return invalid(
-          fmt::format("{}:{}: unknown setting \"{}\"; `millrace serve --help` lists them",
-                      file_name, line, std::string_view(key.str())),
-          name);
+          fmt::format("{}unknown setting \"{}\"{}", at, std::string_view(key.str()), where), name);
+    }
+    if (node.is_table() || (node.is_array() && !setting->is_list)) {
+      return invalid(fmt::format("{}{}: a single value is wanted", at, name), name);
     }
     if (Status done = setting->set(toml_text(node)); !done) {
-      return invalid(fmt::format("{}:{}: {}: {}", file_name, line, name, done.error().message),
-                     name);
+      return invalid(fmt::format("{}{}: {}", at, name, done.error().message), name);
     }
   }
   return {};

@@ -20,8 +20,9 @@ struct Setting {
   std::string help;
   std::string default_text;
   std::function<Status(std::string_view)>
-      set;               // parses, checks limits, stores; `param` is the name
-  bool is_list = false;  // a flag that is given again adds to it; commas between
+      set;                     // parses, checks limits, stores; `param` is the name
+  bool is_list = false;        // set() takes its values one a line
+  bool is_repeatable = false;  // a flag that is given again adds to it; commas between
 };
 
 class Settings {
@@ -40,14 +41,20 @@ class Settings {
   void flag(std::string name, bool& target,
             std::string help);  // --name, --no-name, NAME=true|false
 
+  // Files only: an array, or one value. Finite numbers; from min_count to max_count of them.
+  void numbers(std::string name, std::vector<double>& target, std::size_t min_count,
+               std::size_t max_count, std::string help);
+  // Files only: an array of texts, or one. Values hold no line breaks.
+  void texts(std::string name, std::vector<std::string>& target, std::string help);
+
   const std::vector<Setting>& all() const { return settings_; }
   const Setting* find(std::string_view name) const;
 
-  // TOML: one `key = value` a setting, `_` and `-` alike; an array is its elements with commas
-  // between. Tables of the names in `tables` are for others to read (base/toml.h). Errors give the
-  // line: "millrace.toml:3: …".
+  // TOML: one `key = value` a setting, `_` and `-` alike. Errors give the line: "millrace.toml:3:
+  // …". With a table's name only what stands in [table] is read, and errors say "[table] key";
+  // without, tables (and arrays of them) that are named in `left_out` are passed over.
   Status apply_toml(std::string_view toml, const std::string& file_name,
-                    const std::vector<std::string>& tables = {});
+                    std::string_view table = {}, std::vector<std::string_view> left_out = {});
   // Reads MILLRACE_<NAME> of each setting through `lookup` (getenv, or a test's map; null: not
   // set).
   Status apply_environment(const std::function<const char*(const char* variable)>& lookup);
@@ -56,6 +63,9 @@ class Settings {
   void add(Setting setting);
   std::vector<Setting> settings_;
 };
+
+// Whether the document has [table]. False where it cannot be parsed.
+bool has_toml_table(std::string_view toml, std::string_view table);
 
 std::string environment_name(std::string_view setting);  // "MILLRACE_MAX_NUM_SEQS"
 Result<std::int64_t> parse_byte_size(std::string_view text);

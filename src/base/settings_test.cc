@@ -71,5 +71,39 @@ TEST(ByteSize, ReadsAndWrites) {
   EXPECT_EQ(format_byte_size(98362432), "93.8 MiB");
 }
 
+TEST(SettingsTables, ATableIsReadByItself) {
+  std::vector<double> mean{1};
+  std::vector<std::string> names;
+  std::string kind;
+  Settings settings;
+  settings.numbers("mean", mean, 1, 3, "");
+  settings.texts("names", names, "");
+  settings.choice("kind", kind, {"a", "b"}, "");
+  const auto error = [&](const char* toml) {
+    const Status done = settings.apply_toml(toml, "m.toml", "t");
+    return done ? std::string() : done.error().message;
+  };
+  EXPECT_EQ(error("x = 1\n[t]\nmean = [0.5, 2]\nnames = [\"a b\", \"\", \"c\"]\nkind = \"b\"\n"),
+            "");
+  EXPECT_EQ(mean, (std::vector<double>{0.5, 2}));
+  EXPECT_EQ(names, (std::vector<std::string>{"a b", "", "c"}));
+  EXPECT_EQ(error("[t]\nmean = 3\nnames = \"one\""), "");
+  EXPECT_EQ(mean, (std::vector<double>{3}));
+  EXPECT_EQ(names, (std::vector<std::string>{"one"}));
+  EXPECT_EQ(error("[u]\nmean = 3"), "");
+  EXPECT_EQ(error("[t]\nmean = [1, 2, 3, 4]"),
+            "m.toml:2: [t] mean: 1 to 3 numbers are wanted, not 4");
+  EXPECT_EQ(error("[t]\nmean = [inf]"), "m.toml:2: [t] mean: inf is not a finite number");
+  EXPECT_EQ(error("[t]\nmean = [\"x\"]"), "m.toml:2: [t] mean: \"x\" is not a number");
+  EXPECT_EQ(error("[t]\n\nmaen = 1"), "m.toml:3: [t] unknown setting \"maen\"");
+  EXPECT_EQ(error("[t]\nkind = [\"a\"]"), "m.toml:2: [t] kind: a single value is wanted");
+  EXPECT_EQ(error("[t]\nkind = \"c\""), "m.toml:2: [t] kind: \"c\" is not one of a, b");
+  EXPECT_TRUE(has_toml_table("[t]", "t"));
+  EXPECT_FALSE(has_toml_table("t = 1", "t"));
+  EXPECT_FALSE(has_toml_table("[t", "t"));
+  EXPECT_TRUE(settings.apply_toml("[image]\na = 1", "m.toml", {}, {"image"}));
+  EXPECT_FALSE(settings.apply_toml("image = 1", "m.toml", {}, {"image"}));
+}
+
 }  // namespace
 }  // namespace millrace

@@ -78,6 +78,7 @@ std::unique_ptr<LiveRequest> Engine::Loop::detach(SeqId id, bool forget) {
 void Engine::Loop::deliver_last(std::unique_ptr<LiveRequest> r, TokenEvent event) {
   const double time = now();
   r->observe_end(metrics_, event.finish, time);
+  r->trace_end(epoch_, time);
   if (r->deliver(std::move(event), time) == Delivery::held) lingering_.push_back(std::move(r));
 }
 
@@ -91,7 +92,10 @@ void Engine::Loop::fail(SeqId id, Error error, bool forget) {
 }
 
 void Engine::Loop::cancel(SeqId id) {
-  detach(id, false)->observe_end(metrics_, FinishReason::cancelled, now());
+  const std::unique_ptr<LiveRequest> r = detach(id, false);
+  const double time = now();
+  r->observe_end(metrics_, FinishReason::cancelled, time);
+  r->trace_end(epoch_, time);
 }
 
 }  // namespace millrace::engine

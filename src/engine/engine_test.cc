@@ -1,5 +1,6 @@
 #include "engine/engine.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "engine/engine_loop.h"
@@ -24,6 +25,32 @@ TEST(Engine, StreamsTheTokensOfItsModel) {
   EXPECT_TRUE(reply->closed());
   EXPECT_TRUE(becomes_idle(*served.engine));
   EXPECT_EQ(violations(served), 0);
+}
+
+TEST(Engine, ATraceShowsWhereTheTimeWent) {
+  Served served;
+  TraceLog log;
+  GenerateRequest request = request_of(prompt_of(30), 5);
+  const TimePoint began = request.arrival;
+  request.trace = log.begin("chat", "test", began, true);
+  auto reply = channel();
+  ASSERT_TRUE(served.engine->submit(std::move(request), reply));
+  read_all(*reply);
+  const auto spans = log.latest(1).at(0)->now().spans;
+  const auto find = [&](std::string_view name) {
+    const auto found = std::ranges::find(spans, name, &TraceSpan::name);
+    return found == spans.end() ? TraceSpan{} : *found;
+  };
+  const TraceSpan queue = find("queue"), prefill = find("prefill"), decode = find("decode");
+  EXPECT_LE(began, queue.start);
+  EXPECT_LE(queue.start, queue.end);
+  EXPECT_EQ(queue.end, prefill.start);
+  EXPECT_LT(prefill.start, prefill.end);
+  EXPECT_EQ(prefill.end, decode.start);
+  EXPECT_LT(decode.start, decode.end);
+  EXPECT_LE(decode.end, Clock::now());
+  EXPECT_EQ(prefill.numbers.at(0).second, 30);
+  EXPECT_EQ(decode.numbers.at(0).second, 5);
 }
 
 TEST(Engine, StopTokenEndsTheSequenceAndIsMarked) {

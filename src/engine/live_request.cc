@@ -63,4 +63,21 @@ void LiveRequest::observe_end(const EngineMetrics& metrics, FinishReason reason,
   metrics.request_max_tokens.observe(request.sampling.max_tokens);
 }
 
+void LiveRequest::trace_end(TimePoint epoch, double now) const {
+  if (!request.trace) return;
+  const auto at = [&](double seconds) {
+    return epoch +
+           std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  };
+  request.trace.span("queue", at(queued), at(started ? scheduled : now));
+  if (!started) return;
+  const bool answered = num_completion_tokens > 0;
+  request.trace.span("prefill", at(scheduled), at(answered ? first_token : now),
+                     {{"prompt_tokens", num_prompt_tokens}, {"cached_tokens", num_cached_tokens}});
+  if (answered) {
+    request.trace.span("decode", at(first_token), at(last_token),
+                       {{"tokens", num_completion_tokens}});
+  }
+}
+
 }  // namespace millrace::engine

@@ -34,6 +34,8 @@ struct LiveRequest {
   Delivery deliver_held();
   void observe_token(const EngineMetrics& metrics, double now);
   void observe_end(const EngineMetrics& metrics, FinishReason reason, double now) const;
+  // Times are seconds since `epoch`.
+  void trace_end(TimePoint epoch, double now) const;
 };
 
 }  // namespace millrace::engine

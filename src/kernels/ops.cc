@@ -29,6 +29,10 @@ int group_of(DType kind, int k) {
       return k;
     case DType::q6_k:
       return 16;
+    case DType::q4_g64:
+      return 64;
+    case DType::q4_g128:
+      return 128;
     case DType::f32:
     case DType::f16:
     case DType::bf16:

@@ -86,9 +86,10 @@ inline bool same_bits(const float* a, const float* b, int count) {
 }
 
 inline const std::vector<DType>& weight_kinds() {
-  static const std::vector<DType> kKinds = {DType::f32,  DType::f16,  DType::bf16, DType::i8,
-                                            DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1,
-                                            DType::q8_0, DType::q4_k, DType::q5_k, DType::q6_k};
+  static const std::vector<DType> kKinds = {DType::f32,    DType::f16,    DType::bf16, DType::i8,
+                                            DType::q4_0,   DType::q4_1,   DType::q5_0, DType::q5_1,
+                                            DType::q8_0,   DType::q4_k,   DType::q5_k, DType::q6_k,
+                                            DType::q4_g64, DType::q4_g128};
   return kKinds;
 }
 
@@ -164,7 +165,9 @@ inline SourceWeight::SourceWeight(DType kind_, int n_, int k_, std::uint32_t see
       const float d = uniform(engine) * (is_k ? 0.03f : 1.0f);
       const bool negative = kind == DType::q4_0 && (engine() & 1u);
       put_half(to + (kind == DType::q6_k ? 208 : 0), negative ? -d : d);
-      if (kind == DType::q4_1 || kind == DType::q5_1) put_half(to + 2, normal(engine));
+      const bool has_min = kind == DType::q4_1 || kind == DType::q5_1 || kind == DType::q4_g64 ||
+                           kind == DType::q4_g128;
+      if (has_min) put_half(to + 2, normal(engine));
       if (kind == DType::q4_k || kind == DType::q5_k) put_half(to + 2, 7 * d);
     }
     if (kind == DType::i8) scales[static_cast<std::size_t>(r)] = uniform(engine) * 0.1f;

@@ -90,7 +90,7 @@ Result<DecoderWeights> load_decoder_weights(const DecoderConfig& config, const T
   DecoderWeights weights;
   weights.embedding = source.matrix(names.embedding, config.vocab_size, config.hidden_size);
   if (config.position == PositionKind::learned) {
-    weights.positions = source.matrix(names.positions, config.max_position, config.hidden_size);
+    weights.positions = source.table(names.positions, config.max_position, config.hidden_size);
   }
   for (int layer = 0; layer < config.num_layers && source.status(); ++layer) {
     LayerWeights& out = weights.layers.emplace_back();

@@ -25,6 +25,7 @@ struct RigOptions {
   int num_blocks = 40;
   int max_tokens = 256;
   int num_threads = 2;
+  Quantization quantization = Quantization::none;
 };
 
 class ForwardRig {

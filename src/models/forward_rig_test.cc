@@ -18,7 +18,8 @@ ForwardRig::ForwardRig(const RigOptions& options)
       ops_{table_, exec_} {}
 
 Status ForwardRig::load(const ModelFiles& files) {
-  auto built = build_causal_model(files, ops_);
+  auto built = build_causal_model(
+      files, ops_, {.max_position = 0, .quantization = options_.quantization, .progress = {}});
   if (!built) return pass(built);
   model_ = *std::move(built);
   const DecoderConfig& config = model_->config();

@@ -90,10 +90,15 @@ Result<std::unique_ptr<CausalModel>> build_causal_model(const ModelFiles& files,
   if (!family) return std::unexpected(family.error());
   Result<DecoderConfig> config = read_checked_config(**family, files);
   if (!config) return pass(config);
-  WeightSource source(files.weights, ops, options.progress);
+  WeightSource source(files.weights, ops, options.progress, options.quantization);
   Result<DecoderWeights> weights =
       load_decoder_weights(*config, (*family)->tensor_names(files), source);
   if (!weights) return pass(weights);
+  if (options.quantization != Quantization::none && !source.has_quantised()) {
+    return invalid(
+        "the weights are quantised already; quantization is for files of f32, f16 or bf16",
+        "quantization", "invalid_model");
+  }
   if (Status intact = files.weights.still_intact(); !intact) return pass(intact);
   if (options.max_position > 0) {
     config->max_position = std::min(config->max_position, options.max_position);

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "models/causal_model.h"
+#include "models/quantise.h"
 #include "weights/weight_file.h"
 
 namespace millrace::models {
@@ -27,6 +28,7 @@ struct BuildOptions {
   // The longest context that will be asked for: bounds position tables and config().max_position.
   // 0: the model's own.
   int max_position = 0;
+  Quantization quantization = Quantization::none;  // of float weights
   BuildProgress progress;
 };
 

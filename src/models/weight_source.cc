@@ -56,8 +56,8 @@ void round_to_f16(const float* from, std::size_t count, void* to) {
 }  // namespace
 
 WeightSource::WeightSource(const weights::WeightFile& file, kernels::Ops& ops,
-                           std::function<void(double)> progress)
-    : file_(file), ops_(ops), progress_(std::move(progress)) {}
+                           std::function<void(double)> progress, Quantization quantization)
+    : file_(file), ops_(ops), progress_(std::move(progress)), quantization_(quantization) {}
 
 void WeightSource::fail_load(const std::string& message) {
   if (status_) status_ = invalid(message, {}, "invalid_model");
@@ -182,6 +182,84 @@ kernels::Weight WeightSource::pack_rounded(const TensorView& view, const LinearS
                                 .num_rows = spec.n});
 }
 
+// Values [first, first + count) of the view as f32; false, and the load fails, where one is not
+// finite.
+bool WeightSource::finite_values(const TensorView& view, const std::string& name,
+                                 std::int64_t first, std::int64_t count, float* out) {
+  weights::dequantise(view, first, count, out);
+  if (std::all_of(out, out + count, [](float x) { return std::isfinite(x); })) return true;
+  fail_load(fmt::format("tensor {}.weight holds a value that is not finite", name));
+  return false;
+}
+
+kernels::Weight WeightSource::pack_quantised(const TensorView& view, const LinearSpec& spec,
+                                             DType kind) {
+  const auto n = static_cast<std::size_t>(spec.n), k = static_cast<std::size_t>(spec.k);
+  const std::int64_t width = view.shape[1];
+  const std::size_t stride = row_bytes(kind, spec.k);
+  Buffer rows(stride * n);
+  std::vector<float> scales(n);
+  if (spec.transposed) {
+    std::vector<float> line(static_cast<std::size_t>(width)), turned(n * k);
+    for (std::size_t c = 0; c < k; ++c) {
+      if (!finite_values(view, spec.name, static_cast<std::int64_t>(c) * width, width, line.data()))
+        return {};
+      for (std::size_t r = 0; r < n; ++r)
+        turned[r * k + c] = line[static_cast<std::size_t>(spec.first_row) + r];
+    }
+    quantise_rows(kind, turned.data(), spec.n, spec.k, rows.data(), scales.data());
+  } else {
+    constexpr int kAtOnce = 256;
+    std::vector<float> values(std::min<std::size_t>(kAtOnce, n) * k);
+    for (int r = 0; r < spec.n; r += kAtOnce) {
+      const int count = std::min(kAtOnce, spec.n - r);
+      if (!finite_values(view, spec.name, (std::int64_t{spec.first_row} + r) * width,
+                         std::int64_t{count} * width, values.data()))
+        return {};
+      const auto at = static_cast<std::size_t>(r);
+      quantise_rows(kind, values.data(), count, spec.k, rows.data() + at * stride,
+                    scales.data() + at);
+    }
+  }
+  has_quantised_ = true;
+  return kernels::Weight(ops_, {.kind = kind,
+                                .n = spec.n,
+                                .k = spec.k,
+                                .source = rows.data(),
+                                .scales = kind == DType::i8 ? scales.data() : nullptr,
+                                .source_row_bytes = static_cast<std::int64_t>(stride),
+                                .transposed = false,
+                                .first_row = 0,
+                                .num_rows = spec.n});
+}
+
+// On all threads.
+void WeightSource::quantise_rows(DType kind, const float* values, int num_rows, int k,
+                                 std::byte* out, float* scales) {
+  struct Job {
+    DType kind;
+    const float* values;
+    int num_rows, k;
+    std::byte* out;
+    float* scales;
+  } job = {kind, values, num_rows, k, out, scales};
+  constexpr int kRowsAPiece = 16;
+  const ExecView& view = ops_.exec.view(0);
+  view.parallel(
+      view.pool, (num_rows + kRowsAPiece - 1) / kRowsAPiece,
+      [](void* context, int piece, int) {
+        const Job& j = *static_cast<Job*>(context);
+        const std::size_t stride = row_bytes(j.kind, j.k);
+        const int end = std::min(j.num_rows, (piece + 1) * kRowsAPiece);
+        for (int r = piece * kRowsAPiece; r < end; ++r) {
+          const auto row = static_cast<std::size_t>(r);
+          j.scales[row] = quantise_row(j.kind, j.values + row * static_cast<std::size_t>(j.k), j.k,
+                                       j.out + row * stride);
+        }
+      },
+      &job);
+}
+
 Linear WeightSource::load_linear(const LinearSpec& spec, bool own_kind) {
   const int total = spec.total_rows == 0 ? spec.n : spec.total_rows;
   MILLRACE_CHECK(spec.first_row >= 0 && spec.first_row + spec.n <= total);
@@ -194,7 +272,10 @@ Linear WeightSource::load_linear(const LinearSpec& spec, bool own_kind) {
     return {};
   }
   Linear linear;
-  linear.weight = pack(*view, spec, own_kind);
+  const bool quantises = quantization_ != Quantization::none && is_plain_float(view->dtype);
+  const DType kind = quantised_kind(quantization_, spec.k);
+  linear.weight = quantises && holds(kind, spec.n, spec.k) ? pack_quantised(*view, spec, kind)
+                                                           : pack(*view, spec, own_kind);
   if (linear.weight.empty()) return {};
   count(*view, std::int64_t{spec.n} * spec.k, linear.weight.packed().bytes);
   if (spec.first_row + spec.n == total) file_.release(*view);
@@ -219,9 +300,23 @@ std::vector<Linear> WeightSource::fused_linears(const std::vector<LinearSpec>& s
 }
 
 kernels::Weight WeightSource::matrix(const std::string& name, int n, int k) {
+  return load_matrix(name, n, k,
+                     quantization_ == Quantization::none ? quantization_ : Quantization::int8);
+}
+
+kernels::Weight WeightSource::table(const std::string& name, int n, int k) {
+  return load_matrix(name, n, k, Quantization::none);
+}
+
+kernels::Weight WeightSource::load_matrix(const std::string& name, int n, int k,
+                                          Quantization quantization) {
   const TensorView* view = find_matrix(name + ".weight", n, k);
   if (!view) return {};
-  kernels::Weight weight = pack(*view, {.name = name, .n = n, .k = k}, true);
+  const LinearSpec spec{.name = name, .n = n, .k = k};
+  const bool quantises = quantization != Quantization::none && is_plain_float(view->dtype);
+  const DType kind = quantised_kind(quantization, k);
+  kernels::Weight weight =
+      quantises && holds(kind, n, k) ? pack_quantised(*view, spec, kind) : pack(*view, spec, true);
   if (weight.empty()) return {};
   count(*view, std::int64_t{n} * k, weight.packed().bytes);
   file_.release(*view);

@@ -4,8 +4,9 @@
 //
 // A tensor is packed in its own kind where the table can hold it. Otherwise its exact values are
 // rounded to f16 (kept in f32 under Precision::exact): 11 significant bits, finer than any block
-// format of 5 or 6 bits, at a range no weight exceeds. File pages are released once packed, so
-// weights are resident once.
+// format of 5 or 6 bits, at a range no weight exceeds. With a quantization, matrices of floats
+// become our own kinds (models/quantise.h), embeddings and the output head never less than int8.
+// File pages are released once packed, so weights are resident once.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,7 @@
 
 #include "base/result.h"
 #include "kernels/ops.h"
+#include "models/quantise.h"
 #include "weights/weight_file.h"
 
 namespace millrace::models {
@@ -45,12 +47,15 @@ class WeightSource {
  public:
   // `progress` gets the packed share of the file's bytes, 0..1. Borrows all.
   WeightSource(const weights::WeightFile& file, kernels::Ops& ops,
-               std::function<void(double)> progress = {});
+               std::function<void(double)> progress = {},
+               Quantization quantization = Quantization::none);
 
   bool has(std::string_view tensor) const { return file_.find(tensor) != nullptr; }
   Linear linear(const LinearSpec& spec);                          // name.weight, name.bias
   Norm norm(const std::string& name, int width, bool bias);       // name.weight, name.bias
   kernels::Weight matrix(const std::string& name, int n, int k);  // name.weight
+  // name.weight as the file has it: a table of which rows are read, never multiplied.
+  kernels::Weight table(const std::string& name, int n, int k);
   // Linears that one fused epilogue joins must be of one kind: mixed ones are all rounded as above.
   std::vector<Linear> fused_linears(const std::vector<LinearSpec>& specs);
 
@@ -58,11 +63,18 @@ class WeightSource {
   const Status& status() const { return status_; }
   std::int64_t packed_bytes() const { return packed_bytes_; }
   std::int64_t num_parameters() const { return num_parameters_; }
+  bool has_quantised() const { return has_quantised_; }
 
  private:
   const TensorView* find_matrix(const std::string& tensor, std::int64_t rows, std::int64_t columns);
   std::vector<float> values(const std::string& tensor, int total, int first, int count);
   Linear load_linear(const LinearSpec& spec, bool own_kind);
+  kernels::Weight load_matrix(const std::string& name, int n, int k, Quantization quantization);
+  bool finite_values(const TensorView& view, const std::string& name, std::int64_t first,
+                     std::int64_t count, float* out);
+  void quantise_rows(DType kind, const float* values, int num_rows, int k, std::byte* out,
+                     float* scales);
+  kernels::Weight pack_quantised(const TensorView& view, const LinearSpec& spec, DType kind);
   kernels::Weight pack(const TensorView& view, const LinearSpec& spec, bool own_kind);
   kernels::Weight pack_rounded(const TensorView& view, const LinearSpec& spec);
   bool holds(DType kind, int n, int k) const;
@@ -71,6 +83,8 @@ class WeightSource {
   const weights::WeightFile& file_;
   kernels::Ops& ops_;
   std::function<void(double)> progress_;
+  Quantization quantization_;
+  bool has_quantised_ = false;
   Status status_;
   std::int64_t packed_bytes_ = 0;
   std::int64_t num_parameters_ = 0;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <map>
 
 #include "kernels/select.h"
@@ -124,6 +125,53 @@ TEST_F(WeightSourceTest, SlicesOfATransposedTensor) {
                                          .total_rows = 6});
     EXPECT_EQ(rows_of(middle.weight, ops), (std::vector<float>{2, 8, 3, 9}));
   }
+}
+
+// The same rows whichever way the file lies, biases untouched, tables that are only looked up too.
+TEST_F(WeightSourceTest, FloatsAreQuantisedWhenAsked) {
+  std::vector<float> straight(6 * 64), turned(6 * 64);
+  for (std::size_t r = 0; r < 6; ++r) {
+    for (std::size_t c = 0; c < 64; ++c) {
+      const float value = std::sin(static_cast<float>(r * 64 + c));
+      straight[r * 64 + c] = turned[c * 6 + r] = value;
+    }
+  }
+  file_.add_floats("a.weight", {6, 64}, straight);
+  file_.add_floats("a.bias", {6}, counting(6));
+  file_.add_floats("b.weight", {64, 6}, turned);
+  file_.add_floats("table.weight", {6, 64}, straight);
+  WeightSource source(file_, ops_, {}, Quantization::int4_g128);
+  const LinearSpec slice{
+      .name = "a", .n = 3, .k = 64, .bias = true, .first_row = 2, .total_rows = 6};
+  const Linear a = source.linear(slice);
+  LinearSpec other = slice;
+  other.name = "b";
+  other.bias = false;
+  other.transposed = true;
+  const Linear b = source.linear(other);
+  const kernels::Weight head = source.matrix("table", 6, 64);
+  const kernels::Weight table = source.table("table", 6, 64);
+  ASSERT_TRUE(source.status().has_value()) << source.status().error().message;
+  EXPECT_TRUE(source.has_quantised());
+  EXPECT_EQ(a.weight.packed().kind, DType::q4_g64);
+  EXPECT_EQ(head.packed().kind, DType::i8) << "never less than 8 bits";
+  EXPECT_EQ(table.packed().kind, DType::f32);
+  EXPECT_EQ(a.bias, (std::vector<float>{2, 3, 4}));
+  const std::vector<float> rows = rows_of(a.weight, ops_);
+  EXPECT_EQ(rows_of(b.weight, ops_), rows);
+  for (std::size_t i = 0; i < rows.size(); ++i) EXPECT_NEAR(rows[i], straight[2 * 64 + i], 0.08);
+  const std::vector<float> bytes = rows_of(head, ops_);
+  for (std::size_t i = 0; i < bytes.size(); ++i) EXPECT_NEAR(bytes[i], straight[i], 0.5 / 127);
+}
+
+TEST_F(WeightSourceTest, QuantisationRefusesWhatIsNotFinite) {
+  std::vector<float> values = counting(64);
+  values[7] = std::numeric_limits<float>::infinity();
+  file_.add_floats("a.weight", {2, 32}, values);
+  WeightSource source(file_, ops_, {}, Quantization::int8);
+  source.linear({.name = "a", .n = 2, .k = 32});
+  ASSERT_FALSE(source.status().has_value());
+  EXPECT_EQ(source.status().error().message, "tensor a.weight holds a value that is not finite");
 }
 
 TEST_F(WeightSourceTest, KindsTheTableCannotHoldAreRounded) {

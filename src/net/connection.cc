@@ -51,7 +51,10 @@ class Connection::Exchange final : public Responder {
   }
   // Handlers are posted together when the round of events ends: one wake-up of the pool, not many.
   static void dispatch(std::shared_ptr<Exchange> exchange, IoThread& io) {
-    if (exchange->route_.on_io_thread) return run(std::move(exchange));
+    const Route& route = exchange->route_;
+    if (route.on_io_thread || (route.is_instant && route.is_instant(exchange->request_))) {
+      return run(std::move(exchange));
+    }
     io.ready.emplace_back([exchange = std::move(exchange)]() mutable { run(std::move(exchange)); });
   }
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/trace.h"
 
 namespace millrace {
 
@@ -46,6 +47,7 @@ struct GenerateRequest {
   TimePoint deadline = kNever;       // of the whole request
   double slo_ttft_seconds = 0;       // 0: none
   double slo_tpot_seconds = 0;
+  TraceHandle trace{};
 };
 
 enum class FinishReason : std::uint8_t { none, stop, length, cancelled, error };

@@ -11,7 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
+#include "base/trace.h"
 #include "tensor/tensor.h"
 
 namespace millrace {
@@ -36,6 +38,10 @@ struct TensorBatch {
   std::vector<InputTensor> inputs{};    // in the order of ModelDescription::inputs
   std::shared_ptr<const void> owner{};  // keeps the parts: outputs may be views of them
   std::stop_token stop{};               // requested: the answer is not wanted any more
+  // For models that ask others.
+  int priority = 0;             // lower is sooner; of the most urgent request in it
+  TimePoint deadline = kNever;  // of the last: waiting longer is in vain
+  TraceHandle trace{};          // of a lone request
 };
 
 struct OutputTensor {
@@ -65,6 +71,12 @@ class TensorModel {
   virtual void infer(TensorBatch batch, TensorDone on_done) = 0;
   // How many executions are worth having under way at once; further ones wait in the runtime.
   virtual int max_concurrency() const = 0;
+  // True where an execution of so many input bytes is expected to be over, on the caller's thread,
+  // sooner than another thread could be woken for it: there is nothing to gain by queueing it.
+  virtual bool is_instant(std::size_t input_bytes) const {
+    (void)input_bytes;
+    return false;
+  }
 };
 
 }  // namespace millrace

@@ -16,6 +16,14 @@ std::int64_t ns_between(TimePoint from, TimePoint to) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(to - from).count();
 }
 
+std::size_t bytes_of(const std::vector<InputTensor>& inputs) {
+  std::size_t sum = 0;
+  for (const InputTensor& input : inputs) {
+    for (const auto& part : input.parts) sum += part.size();
+  }
+  return sum;
+}
+
 Error overloaded() {
   Error error{.kind = ErrorKind::unavailable,
               .message = "the model's queue is full; try again later",
@@ -28,6 +36,19 @@ Error overloaded() {
 // they cannot, one more lies ready in the runtime so that it need not wait for us.
 int max_running(const TensorModel& model, const ModelDescription& description) {
   return description.max_batch_size > 1 ? model.max_concurrency() : model.max_concurrency() + 1;
+}
+
+// The runtime's three parts end to end, up to the result.
+void trace_of(const TraceHandle& trace, TimePoint submitted, TimePoint started, TimePoint now,
+              const TensorTimes& times, std::int64_t rows) {
+  if (!trace) return;
+  using std::chrono::nanoseconds;
+  trace.span("queue", submitted, started);
+  const TimePoint computing = started + nanoseconds(times.input);
+  const TimePoint computed = computing + nanoseconds(times.infer);
+  trace.span("input", started, std::min(computing, now));
+  trace.span("infer", std::min(computing, now), std::min(computed, now), {{"batch_rows", rows}});
+  trace.span("output", std::min(computed, now), now);
 }
 
 }  // namespace
@@ -85,6 +106,7 @@ void Batcher::submit(BatchRequest request) {
     item->request.alone = true;
   }
   const TimePoint now = Clock::now();
+  const bool is_instant = model_.is_instant(bytes_of(item->request.inputs));
   if (item->request.deadline <= now) {
     return refuse(std::move(item), {.kind = ErrorKind::deadline_exceeded,
                                     .message = "the request's time was over before it began"});
@@ -106,12 +128,14 @@ void Batcher::submit(BatchRequest request) {
   }
   item->serial = next_serial_++;
   const BatchRequest& asked = item->request;
-  const bool starts_here = queue_.empty() && num_running_ < max_running_ &&
-                           (asked.alone || policy_.run_at({.num_requests = 1,
-                                                           .num_rows = asked.num_rows,
-                                                           .oldest = now,
-                                                           .earliest_deadline = asked.deadline},
-                                                          now) <= now);
+  const bool starts_here =
+      queue_.empty() &&
+      (is_instant || (num_running_ < max_running_ &&
+                      (asked.alone || policy_.run_at({.num_requests = 1,
+                                                      .num_rows = asked.num_rows,
+                                                      .oldest = now,
+                                                      .earliest_deadline = asked.deadline},
+                                                     now) <= now)));
   if (starts_here) {
     ++num_running_;
     ++num_unanswered_;
@@ -265,11 +289,17 @@ void Batcher::start(Items items) {
   const TimePoint started = Clock::now();
   TensorBatch batch;
   std::vector<const std::vector<InputTensor>*> inputs;
-  for (const auto& item : items) inputs.push_back(&item->request.inputs);
+  batch.priority = items.front()->request.priority;  // as the queue has them
+  batch.deadline = items.front()->request.deadline;
+  for (const auto& item : items) {
+    inputs.push_back(&item->request.inputs);
+    batch.deadline = std::max(batch.deadline, item->request.deadline);
+  }
   batch.inputs = merge(inputs);
   if (items.size() == 1) {
     batch.stop = items.front()->request.stop;
     batch.owner = items.front()->request.owner;
+    batch.trace = items.front()->request.trace;
   } else {
     auto owners = std::make_shared<std::vector<std::shared_ptr<const void>>>();
     for (const auto& item : items) owners->push_back(item->request.owner);
@@ -331,6 +361,7 @@ void Batcher::answer(Items items, std::int64_t rows, TimePoint started, TensorRe
     times.queue = ns_between(items[i]->submitted, started);
     times.whole = ns_between(request.arrival, now);
     stats_.on_success(request.num_rows, times);
+    trace_of(request.trace, items[i]->submitted, started, now, times, rows);
     TensorReply reply = std::move(items[i]->request.reply);
     items[i].reset();
     reply(TensorAnswer{.outputs = std::move(outputs[i]), .owner = result.owner, .times = times});

@@ -43,6 +43,7 @@ struct BatchRequest {
   TimePoint deadline = kNever;   // waiting longer than this ends it
   TimePoint demote_at = kNever;  // waiting longer than this puts it behind all others
   std::stop_token stop{};
+  TraceHandle trace{};
   TensorReply reply{};
 };
 
@@ -67,6 +68,8 @@ class Batcher {
   // deadline_exceeded, cancelled, or what the model says. Thread-safe, never blocks.
   void submit(BatchRequest request);
   std::size_t num_queued() const;
+  // A request of so many input bytes is expected to be answered within submit(), in microseconds.
+  bool is_instant(std::size_t input_bytes) const { return model_.is_instant(input_bytes); }
 
  private:
   struct Item;

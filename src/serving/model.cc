@@ -32,12 +32,13 @@ BatcherOptions batcher_options(const FoundModel& found, const ModelDescription& 
 }  // namespace
 
 Model::Model(FoundModel found, std::unique_ptr<Servable> servable, std::unique_ptr<TextModel> text,
-             Metrics& metrics, std::optional<SequencePlan> plan)
+             std::optional<ImageModel> image, Metrics& metrics, std::optional<SequencePlan> plan)
     : found_(std::move(found)),
       created_(unix_seconds()),
       servable_(std::move(servable)),
       description_(declared_description(found_.graph, servable_->describe())),
-      text_(std::move(text)) {
+      text_(std::move(text)),
+      image_(std::move(image)) {
   const ModelDescription& d = servable_->describe();
   fingerprint_ =
       "fp_" + short_hash(fmt::format("{}/{}/{}/{}/{}/{}/{}", name(), version(), d.backend, d.family,

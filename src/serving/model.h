@@ -11,6 +11,7 @@
 #include "base/metrics.h"
 #include "servable/servable.h"
 #include "serving/batcher.h"
+#include "serving/image/image_model.h"
 #include "serving/model_checks.h"
 #include "serving/model_scan.h"
 #include "serving/sequence_room.h"
@@ -24,7 +25,7 @@ class Model {
  public:
   // `plan`: of sequence models (plan_sequences), else nothing.
   Model(FoundModel found, std::unique_ptr<Servable> servable, std::unique_ptr<TextModel> text,
-        Metrics& metrics, std::optional<SequencePlan> plan = {});
+        std::optional<ImageModel> image, Metrics& metrics, std::optional<SequencePlan> plan = {});
 
   const std::string& name() const { return found_.spec.name; }
   const std::string& version() const { return found_.version; }
@@ -36,6 +37,9 @@ class Model {
   Embedder* embedder() const { return servable_->embedder(); }
   const TextModel* text() const { return text_.get(); }  // null for models without text
   Batcher* batcher() const { return batcher_.get(); }    // null for models without tensors
+  const ImageModel* image() const { return image_ ? &*image_ : nullptr; }  // null: see task()
+  // "classify", "detect": what may be asked of it about pictures; else empty.
+  std::string_view task() const { return image_ ? to_string(image_->task()) : description().task; }
   // Not null where the model keeps state: requests then name their sequence and go in here.
   SequenceRoom* sequences() const { return sequences_.get(); }
   // Where a declared shape is not the graph's (config.pbtxt's reshape): between the two, in place.
@@ -57,6 +61,7 @@ class Model {
   ModelDescription description_;
   std::vector<Reshape> input_reshapes_, output_reshapes_;  // by index in description()
   std::unique_ptr<TextModel> text_;
+  std::optional<ImageModel> image_;
   std::unique_ptr<TensorStats> stats_;
   std::unique_ptr<Batcher> batcher_;         // goes before what it uses
   std::unique_ptr<SequenceRoom> sequences_;  // goes first

@@ -218,10 +218,16 @@ Result<ModelHandle> ModelStore::load_model(const FoundModel& found, std::uint64_
     if (!built) return pass(built);
     text = std::move(*built);
   }
+  std::optional<ImageModel> image;
+  if (found.image) {
+    auto made = ImageModel::make(*found.image, d);
+    if (!made) return pass(made);
+    image = *std::move(made);
+  }
   auto plan = plan_sequences(found.graph.sequence, d);
   if (!plan) return pass(plan);
-  return pin(std::make_unique<Model>(found, std::move(*servable), std::move(text), metrics_,
-                                     *std::move(plan)),
+  return pin(std::make_unique<Model>(found, std::move(*servable), std::move(text), std::move(image),
+                                     metrics_, *std::move(plan)),
              serial);
 }
 

@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "servable/servable.h"
 #include "serving/graph_settings.h"
+#include "serving/image/image_settings.h"
 #include "serving/version_policy.h"
 
 namespace millrace::serving {
@@ -32,6 +33,7 @@ struct FoundModel {
   std::optional<Error> error{};  // its settings are wrong: not to be loaded
   std::int64_t file_bytes = 0;   // of everything in the path: an estimate of the weights
   GraphSettings graph{};
+  std::optional<ImageSettings> image{};        // of its model.toml
   VersionRules rules{};                        // the same in all versions of a model
   std::vector<SettingsFile> settings_files{};  // the model's own, then the version's
   std::vector<std::string> warnings{};         // about its settings; said when it is loaded

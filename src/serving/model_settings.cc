@@ -47,7 +47,7 @@ struct Values {
   }
 
   void declare(Settings& settings, FoundModel& model) {
-    settings.text("preferred-batch-sizes", preferred, "N,N", "");
+    settings.numbers("preferred-batch-sizes", preferred, 1, 64, "");
     settings.integer("max-queue-delay-us", max_delay, 0, kDayMicroseconds, "");
     settings.integer("max-queue-size", max_queue_size, 0, kMaxInt, "");
     settings.integer("default-timeout-us", default_timeout, 0, kDayMicroseconds, "");
@@ -68,7 +68,7 @@ struct Values {
   Status store(FoundModel& model) const {
     BatchSettings& batch = model.graph.batch;
     if (!preferred.empty()) {
-      auto sizes = parse_sizes(preferred);
+      auto sizes = batch_sizes(preferred);
       if (!sizes) return pass(sizes);
       batch.preferred_sizes = *std::move(sizes);
     }
@@ -87,7 +87,8 @@ struct Values {
     return {};
   }
 
-  std::string preferred, version_policy;
+  std::vector<double> preferred;
+  std::string version_policy;
   std::int64_t max_delay = -1;
   std::int64_t max_queue_size, default_timeout;
   std::string timeout_action;
@@ -133,6 +134,8 @@ Status apply_model_settings(const SettingsFile& file, bool of_version, FoundMode
   settings.bytes("kv-cache-memory", spec.kv_cache_bytes, "");
   settings.text("cpu-isa", spec.cpu_isa, "NAME", "");
   settings.choice("precision", spec.precision, {"exact", "default", "fast"}, "");
+  settings.choice("quantization", spec.quantization,
+                  {"none", "int8", "int4", "int4-g32", "int4-g64", "int4-g128"}, "");
   settings.choice("kv-cache-dtype", spec.kv_cache_dtype, {"auto", "f32", "bf16", "int8"}, "");
   settings.flag("enable-prefix-caching", spec.enable_prefix_caching, "");
   Values values(model);
@@ -143,9 +146,9 @@ Status apply_model_settings(const SettingsFile& file, bool of_version, FoundMode
     std::ranges::replace(name, '_', '-');
     settings.text(name, sim[key], "X", "");
   }
-  static const std::vector<std::string> kTables = {"image",   "input",  "output",        "state",
-                                                   "control", "warmup", "version-labels"};
-  if (auto ok = settings.apply_toml(file.text, file.name, kTables); !ok) return ok;
+  static const std::vector<std::string_view> kTables = {
+      "image", "input", "output", "state", "control", "warmup", "version-labels"};
+  if (auto ok = settings.apply_toml(file.text, file.name, {}, kTables); !ok) return ok;
   const auto named = [&](Status failed) {
     failed.error().message = fmt::format("{}: {}", file.name, failed.error().message);
     return failed;
@@ -155,6 +158,9 @@ Status apply_model_settings(const SettingsFile& file, bool of_version, FoundMode
   for (auto& [key, value] : sim) {
     if (!value.empty()) spec.sim[key] = std::move(value);
   }
+  auto image = read_image_settings(file.text, file.name, file.folder);
+  if (!image) return pass(image);
+  if (*image) model.image = *std::move(image);
   const VersionRules rules = model.rules;
   if (Status done = apply_model_tables(file, model); !done) return done;
   const bool says_rules = !values.version_policy.empty() || rules.labels != model.rules.labels;

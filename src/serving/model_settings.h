@@ -1,6 +1,6 @@
 // model.toml: what one model is to do differently from the server's settings. It lies in the
 // model's folder, in a version's, or as <file>.toml beside a single file; each key is named as its
-// flag is. Tables: [version-labels], [[state]], [[control]] and [[warmup]] are read here; [image],
+// flag is. Tables: [version-labels], [[state]], [[control]], [[warmup]] and [image] are read here;
 // [[input]] and [[output]] are left to others.
 #pragma once
 

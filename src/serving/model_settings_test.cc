@@ -143,11 +143,12 @@ TEST_F(ModelSettingsTest, WrongTablesAreNamed) {
     const Status done = apply(toml);
     return done ? std::string("none") : done.error().message;
   };
-  EXPECT_EQ(error_of("[[state]]\ninput = \"s\""), "model.toml: [[state]]: 'output' must be a text");
+  EXPECT_EQ(error_of("[[state]]\ninput = \"s\""),
+            "model.toml:1: [[state]]: 'output' must be a text");
   EXPECT_EQ(error_of("[[state]]\ninput = \"s\"\noutput = \"t\"\ninital = \"x\""),
-            "model.toml: [[state]]: unknown key \"inital\"");
+            "model.toml:1: [[state]]: unknown key \"inital\"");
   EXPECT_EQ(error_of("[[control]]\nkind = \"begin\"\ninput = \"s\""),
-            "model.toml: [[control]]: 'kind' must be start, ready, end or id");
+            "model.toml:1: [[control]]: 'kind' must be start, ready, end or id");
   EXPECT_NE(error_of("[version-labels]\n7 = 3").find("a label is a word"), std::string::npos);
   EXPECT_NE(error_of("[images]\na = 3").find("model.toml:1: unknown setting"), std::string::npos);
   EXPECT_NE(error_of("version-policy = \"newest\"").find("model.toml: \"newest\""),

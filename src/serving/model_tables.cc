@@ -3,18 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <initializer_list>
 #include <string>
 #include <utility>
 
 #include "base/file.h"
-#include "base/toml.h"
+#include "base/toml_tree.h"
 
 namespace millrace::serving {
 namespace {
 
 constexpr std::size_t kMaxDataBytes = std::size_t{64} << 20;
-constexpr std::size_t kMaxSizes = 64;
 constexpr std::size_t kMaxLabels = 1024;
 constexpr std::size_t kMaxTables = 256;
 
@@ -33,37 +33,36 @@ constexpr Name kNames[] = {
 // One table of a file: its keys are read by name, and those left over are an error.
 class Table {
  public:
-  Table(const json::value& value, std::string label)
-      : object_(value.if_object()), label_(std::move(label)) {}
+  Table(const TomlValue& value, const std::string& file, std::string_view name)
+      : value_(value), label_(fmt::format("{}:{}: {}", file, value.line, name)) {}
 
   std::unexpected<Error> wrong(std::string_view key, std::string_view expected) const {
     return invalid(fmt::format("{}: '{}' must be {}", label_, key, expected), std::string(key));
   }
   Status check_keys(std::initializer_list<std::string_view> known) const {
-    if (!object_) return invalid(fmt::format("{} must be a table", label_));
-    for (const auto& [key, value] : *object_) {
-      if (std::ranges::find(known, std::string_view(key)) == known.end()) {
-        return invalid(fmt::format("{}: unknown key \"{}\"", label_, std::string_view(key)),
-                       std::string(key));
+    const auto* entries = value_.get<TomlValue::Table>();
+    if (!entries) return invalid(fmt::format("{} must be a table", label_));
+    for (const TomlEntry& entry : *entries) {
+      if (std::ranges::find(known, entry.key) == known.end()) {
+        return invalid(fmt::format("{}: unknown key \"{}\"", label_, entry.key), entry.key);
       }
     }
     return {};
   }
-  const json::value* find(std::string_view key) const { return object_->if_contains(key); }
+  const TomlValue* find(std::string_view key) const { return value_.find(key); }
 
   Status text(std::string_view key, std::string& out, bool required = false) const {
-    const json::value* value = find(key);
+    const TomlValue* value = find(key);
     if (!value && !required) return {};
-    if (!value || !value->is_string() || value->as_string().empty()) {
-      return wrong(key, "a text");
-    }
-    out = value->as_string();
+    const auto* text = value ? value->get<std::string>() : nullptr;
+    if (!text || text->empty()) return wrong(key, "a text");
+    out = *text;
     return {};
   }
   Status integer(std::string_view key, int& out, std::int64_t min, std::int64_t max) const {
-    const json::value* value = find(key);
+    const TomlValue* value = find(key);
     if (!value) return {};
-    const auto* number = value->if_int64();
+    const auto* number = value->get<std::int64_t>();
     if (!number || *number < min || *number > max) {
       return wrong(key, fmt::format("a whole number from {} to {}", min, max));
     }
@@ -71,30 +70,33 @@ class Table {
     return {};
   }
   Status number(std::string_view key, double& out) const {
-    const json::value* value = find(key);
+    const TomlValue* value = find(key);
     if (!value) return {};
-    if (value->is_bool()) {
-      out = value->as_bool() ? 1 : 0;
-    } else if (value->is_number()) {
-      out = value->to_number<double>();
+    if (const auto* truth = value->get<bool>()) {
+      out = *truth ? 1 : 0;
+    } else if (const auto* whole = value->get<std::int64_t>()) {
+      out = static_cast<double>(*whole);
+    } else if (const auto* real = value->get<double>()) {
+      out = *real;
     } else {
       return wrong(key, "a number");
     }
     return {};
   }
   Status dims(std::string_view key, std::vector<std::int64_t>& out) const {
-    const json::value* value = find(key);
+    const TomlValue* value = find(key);
     if (!value) return {};
-    const auto* list = value->if_array();
-    const auto is_dim = [](const json::value& dim) {
-      return dim.is_int64() && dim.as_int64() >= -1;
+    const auto* list = value->get<TomlValue::Array>();
+    const auto is_dim = [](const TomlValue& dim) {
+      const auto* size = dim.get<std::int64_t>();
+      return size && *size >= -1;
     };
     if (!list || list->size() > static_cast<std::size_t>(kMaxRank) ||
         !std::ranges::all_of(*list, is_dim)) {
       return wrong(key, fmt::format("a list of at most {} sizes, -1 for any", kMaxRank));
     }
     out.clear();
-    for (const json::value& dim : *list) out.push_back(dim.as_int64());
+    for (const TomlValue& dim : *list) out.push_back(*dim.get<std::int64_t>());
     return {};
   }
   Status datatype(std::string_view key, std::optional<DType>& out) const {
@@ -106,7 +108,7 @@ class Table {
   }
 
  private:
-  const json::object* object_;
+  const TomlValue& value_;
   std::string label_;
 };
 
@@ -201,11 +203,11 @@ Status add_warmup(const SettingsFile& file, const Table& table, FoundModel& mode
       !read) {
     return read;
   }
-  if (const json::value* inputs = table.find("input")) {
-    const auto* list = inputs->if_array();
+  if (const TomlValue* inputs = table.find("input")) {
+    const auto* list = inputs->get<TomlValue::Array>();
     if (!list || list->size() > kMaxTables) return table.wrong("input", "a list of tables");
-    for (const json::value& value : *list) {
-      const Table inner(value, fmt::format("{}: [[warmup.input]]", file.name));
+    for (const TomlValue& value : *list) {
+      const Table inner(value, file.name, "[[warmup.input]]");
       if (Status read = read_warmup_input(file, inner, sample.inputs.emplace_back()); !read) {
         return read;
       }
@@ -215,21 +217,21 @@ Status add_warmup(const SettingsFile& file, const Table& table, FoundModel& mode
   return {};
 }
 
-Status read_labels(const SettingsFile& file, const json::value& value, FoundModel& model) {
-  const auto* table = value.if_object();
+Status read_labels(const SettingsFile& file, const TomlValue& value, FoundModel& model) {
+  const auto* table = value.get<TomlValue::Table>();
   if (!table || table->size() > kMaxLabels) {
-    return invalid(fmt::format("{}: [version-labels] must be a table of at most {} labels",
-                               file.name, kMaxLabels));
+    return invalid(fmt::format("{}:{}: [version-labels] must be a table of at most {} labels",
+                               file.name, value.line, kMaxLabels));
   }
   for (const auto& [label, version] : *table) {
-    const auto* number = version.if_int64();
+    const auto* number = version.get<std::int64_t>();
     if (!number || *number < 1 || version_number(label) != 0) {
-      return invalid(fmt::format("{}: [version-labels]: a label is a word and a version's number: "
-                                 "stable = 3",
-                                 file.name),
-                     std::string(label));
+      return invalid(fmt::format("{}:{}: [version-labels]: a label is a word and a version's "
+                                 "number: stable = 3",
+                                 file.name, version.line),
+                     label);
     }
-    model.rules.labels[std::string(label)] = static_cast<std::uint64_t>(*number);
+    model.rules.labels[label] = static_cast<std::uint64_t>(*number);
   }
   return {};
 }
@@ -244,19 +246,14 @@ std::optional<DType> parse_datatype(std::string_view name) {
   return found->dtype;
 }
 
-Result<std::vector<int>> parse_sizes(std::string_view text) {
+Result<std::vector<int>> batch_sizes(const std::vector<double>& given) {
   std::vector<int> sizes;
-  while (!text.empty()) {
-    const auto comma = std::min(text.find(','), text.size());
-    std::string_view word = text.substr(0, comma);
-    while (word.starts_with(' ')) word.remove_prefix(1);
-    const std::uint64_t size = version_number(word);
-    if (size == 0 || size > 65'536 || sizes.size() == kMaxSizes) {
+  for (const double size : given) {
+    if (!(size >= 1 && size <= 65'536) || size != std::floor(size)) {
       return invalid("preferred-batch-sizes must be sizes from 1 to 65536: [4, 8]",
                      "preferred-batch-sizes");
     }
     sizes.push_back(static_cast<int>(size));
-    text.remove_prefix(std::min(comma + 1, text.size()));
   }
   std::ranges::sort(sizes);
   const auto repeated = std::ranges::unique(sizes);
@@ -271,28 +268,29 @@ Result<std::string> read_data_file(const std::filesystem::path& folder, const st
 }
 
 Status apply_model_tables(const SettingsFile& file, FoundModel& model) {
-  auto document = parse_toml(file.text, file.name);
-  if (!document) return pass(document);
+  const auto document = parse_toml_tree(file.text, file.name);
+  if (!document) return std::unexpected(document.error());
   using Add = Status (*)(const SettingsFile&, const Table&, FoundModel&);
   constexpr std::pair<const char*, Add> kLists[] = {
       {"state", add_state}, {"control", add_control}, {"warmup", add_warmup}};
-  if (document->contains("state")) model.graph.sequence.states.clear();
-  if (document->contains("control")) model.graph.sequence.controls.clear();
-  if (document->contains("warmup")) model.graph.warmup.clear();
+  if (document->find("state")) model.graph.sequence.states.clear();
+  if (document->find("control")) model.graph.sequence.controls.clear();
+  if (document->find("warmup")) model.graph.warmup.clear();
   for (const auto& [key, add] : kLists) {
-    const json::value* value = document->if_contains(key);
+    const TomlValue* value = document->find(key);
     if (!value) continue;
-    const auto* list = value->if_array();
+    const auto* list = value->get<TomlValue::Array>();
     if (!list || list->size() > kMaxTables) {
-      return invalid(fmt::format("{}: write [[{}]], once for each", file.name, key));
+      return invalid(
+          fmt::format("{}:{}: write [[{}]], once for each", file.name, value->line, key));
     }
-    for (const json::value& entry : *list) {
-      const Table table(entry, fmt::format("{}: [[{}]]", file.name, key));
+    for (const TomlValue& entry : *list) {
+      const Table table(entry, file.name, fmt::format("[[{}]]", key));
       if (Status done = add(file, table, model); !done) return done;
     }
   }
   for (const char* key : {"version-labels", "version_labels"}) {
-    if (const json::value* labels = document->if_contains(key)) {
+    if (const TomlValue* labels = document->find(key)) {
       if (Status done = read_labels(file, *labels, model); !done) return done;
     }
   }

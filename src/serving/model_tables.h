@@ -14,8 +14,8 @@ namespace millrace::serving {
 // Errors name the file, the table and its key.
 Status apply_model_tables(const SettingsFile& file, FoundModel& model);
 
-// "4,8": sizes above 0, ascending, each once.
-Result<std::vector<int>> parse_sizes(std::string_view text);
+// Whole sizes above 0: ascending, each once.
+Result<std::vector<int>> batch_sizes(const std::vector<double>& sizes);
 
 // KServe's and Triton's names of element types: "FP32", "TYPE_FP32", "TYPE_STRING".
 std::optional<DType> parse_datatype(std::string_view name);

@@ -93,7 +93,8 @@ inline ModelHandle make_fake_model(FakeServable** fake = nullptr) {
   FoundModel found;
   found.spec.name = "fake";
   static Metrics metrics;
-  return std::make_shared<Model>(std::move(found), std::move(servable), std::move(*text), metrics);
+  return std::make_shared<Model>(std::move(found), std::move(servable), std::move(*text),
+                                 std::nullopt, metrics);
 }
 
 }  // namespace millrace::serving

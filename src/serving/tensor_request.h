@@ -38,6 +38,7 @@ struct TensorRequest {
   std::stop_token stop{};  // requested: the client is gone
   // Of a model that keeps state (Model::sequences): must be there. Of another: must not.
   std::optional<SequenceStep> sequence{};
+  TraceHandle trace{};
 };
 
 }  // namespace millrace::serving

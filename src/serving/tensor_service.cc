@@ -25,6 +25,9 @@ struct Delivery {
   }
 };
 
+// The delivery of the request that this thread is submitting right now.
+thread_local const Delivery* submitting = nullptr;
+
 // Which sequence it is has to be said exactly where the model keeps state.
 Status check_sequence(const Model& model, const std::optional<SequenceStep>& step) {
   if (step.has_value() == (model.sequences() != nullptr)) return {};
@@ -73,9 +76,13 @@ Result<ModelHandle> TensorService::find_model(std::string_view name,
 }
 
 Status TensorService::infer(TensorRequest request, TensorReply reply) {
-  if (Status fits = check_sequence(*request.model, request.sequence); !fits) return fits;
   auto permit = admission_.admit(request.tenant);
   if (!permit) return pass(permit);
+  return infer(std::move(request), std::move(reply), *std::move(permit));
+}
+
+Status TensorService::infer(TensorRequest request, TensorReply reply, Admission::Permit permit) {
+  if (Status fits = check_sequence(*request.model, request.sequence); !fits) return fits;
   const ModelDescription& description = request.model->description();
   auto inputs = check_inputs(description, request.inputs);
   if (!inputs) return pass(inputs);
@@ -85,7 +92,8 @@ Status TensorService::infer(TensorRequest request, TensorReply reply) {
                     .priority = request.priority,
                     .arrival = request.arrival,
                     .deadline = request.deadline,
-                    .stop = std::move(request.stop)};
+                    .stop = std::move(request.stop),
+                    .trace = std::move(request.trace)};
   apply_queue_settings(request.model->found().graph.batch, work);
   if (description.max_batch_size > 0) {
     const auto rows = num_rows(description, work.inputs);
@@ -99,14 +107,19 @@ Status TensorService::infer(TensorRequest request, TensorReply reply) {
   }
   model->to_graph(work.inputs);
   auto delivery =
-      std::make_shared<Delivery>(std::move(request.model), *std::move(permit), std::move(reply));
-  work.reply = [delivery, &workers = workers_](auto answer) mutable {
+      std::make_shared<Delivery>(std::move(request.model), std::move(permit), std::move(reply));
+  const Delivery* asked = delivery.get();
+  work.reply = [delivery = std::move(delivery), &workers = workers_](auto answer) mutable {
     if (answer) delivery->model->to_client(answer->outputs);
     delivery->answer = std::move(answer);
+    // An instant execution is over before submit() returns, on the thread that asked.
+    if (submitting == delivery.get()) return delivery->run();
     workers.post([delivery = std::move(delivery)] { delivery->run(); });
   };
   if (sequences) return sequences->submit(*request.sequence, work, workers_);
+  const Delivery* outer = std::exchange(submitting, asked);  // a reply may have submitted this one
   model->batcher()->submit(std::move(work));
+  submitting = outer;
   return {};
 }
 

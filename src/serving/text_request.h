@@ -35,6 +35,7 @@ struct TextOptions {
   TimePoint deadline = kNever;
   double slo_ttft_seconds = 0;
   double slo_tpot_seconds = 0;
+  TraceHandle trace{};
 };
 
 struct ChatRequest {

@@ -37,7 +37,8 @@ GenerateRequest request_of(const TextOptions& options, const std::vector<TokenId
                           .arrival = options.arrival,
                           .deadline = options.deadline,
                           .slo_ttft_seconds = options.slo_ttft_seconds,
-                          .slo_tpot_seconds = options.slo_tpot_seconds};
+                          .slo_tpot_seconds = options.slo_tpot_seconds,
+                          .trace = options.trace};
   if (choice > 0) {
     request.id += fmt::format("-{}", choice);
     if (request.sampling.seed) *request.sampling.seed += static_cast<std::uint64_t>(choice);
@@ -93,8 +94,11 @@ Result<std::vector<TokenId>> TextService::tokenize_chat(const Model& model,
 Result<std::shared_ptr<TextStream>> TextService::chat(ChatRequest request) {
   auto permit = admission_.admit(request.options.tenant);
   if (!permit) return pass(permit);
+  const TimePoint began = Clock::now();
   auto tokens = tokenize_chat(*request.options.model, request.prompt);
   if (!tokens) return pass(tokens);
+  request.options.trace.inside().span("template and tokenise", began, Clock::now(),
+                                      {{"tokens", static_cast<std::int64_t>(tokens->size())}});
   std::vector<TextStream::Prompt> prompts;
   prompts.push_back({.tokens = std::move(*tokens)});
   return submit(std::move(request.options), std::move(*permit), std::move(prompts), "messages");
@@ -158,6 +162,7 @@ Result<std::shared_ptr<TextStream>> TextService::submit(TextOptions options,
     }
     sampling.push_back(options.sampling);
   }
+  const TimePoint began = Clock::now();
   auto stream = std::make_shared<TextStream>(options, std::move(permit), workers_, metrics);
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     options.sampling = std::move(sampling[i]);
@@ -173,6 +178,7 @@ Result<std::shared_ptr<TextStream>> TextService::submit(TextOptions options,
     }
     stream->add_choices(std::move(prompts[i]), std::move(channels));
   }
+  options.trace.inside().span("submit", began, Clock::now());
   return stream;
 }
 

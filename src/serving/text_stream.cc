@@ -114,6 +114,7 @@ void TextStream::arm(Choice& choice) {
 void TextStream::deliver() {
   if (!sink_) return;  // not started, or ended
   if (cancelled_) return end();
+  const TimePoint began = options_.trace ? Clock::now() : TimePoint();
   deltas_.clear();
   drained_.clear();
   for (const auto& choice : choices_) {
@@ -132,7 +133,9 @@ void TextStream::deliver() {
   }
   if (!deltas_.empty()) {
     last_activity_ = Clock::now();
-    if (!sink_->on_deltas(deltas_, usage_)) return end();
+    const bool is_read = sink_->on_deltas(deltas_, usage_);
+    if (options_.trace) options_.trace.inside().span("deliver", began, Clock::now());
+    if (!is_read) return end();
   } else if (idle_due_.exchange(false)) {
     last_activity_ = Clock::now();
     sink_->on_idle();
@@ -152,6 +155,7 @@ void TextStream::end() {
   close_channels();
   sink_.reset();
   permit_ = {};
+  options_.trace.finish();
   self_.reset();  // the running task still holds one
 }
 

@@ -31,6 +31,10 @@ enum class DType : std::uint8_t {
   q4_k,
   q5_k,
   q6_k,
+  // Our own: groups of 64 and 128 of one row, f16 d, f16 m, then the nibbles of each 32 as in q4_1:
+  // d·q + m.
+  q4_g64,
+  q4_g128,
 };
 
 // Elements a block (1 for plain types) and bytes a block. bytes has neither (0, 0).

@@ -1,6 +1,7 @@
 #include "text/added_tokens.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "text/unicode.h"
 
@@ -58,7 +59,11 @@ Result<AddedTokens> AddedTokens::build(std::vector<AddedToken> tokens) {
       if (is_new) {
         const std::int32_t depth = out.nodes_[static_cast<std::size_t>(node)].depth + 1;
         out.nodes_.push_back({.depth = depth});
-        if (node == 0) out.first_[static_cast<unsigned char>(c)] = at->second;
+        if (node == 0) {
+          out.first_[static_cast<unsigned char>(c)] = at->second;
+          out.only_first_ = static_cast<unsigned char>(c);
+          ++out.num_first_;
+        }
       }
       node = at->second;
     }
@@ -115,7 +120,10 @@ std::optional<AddedTokens::Raw> AddedTokens::find_raw(std::string_view text,
   for (std::size_t at = from; at < text.size(); ++at) {
     if (node == 0 && first_[static_cast<unsigned char>(text[at])] == 0) {
       if (best) return best;
-      continue;
+      if (num_first_ != 1) continue;
+      const void* next = std::memchr(text.data() + at, only_first_, text.size() - at);
+      if (next == nullptr) return best;
+      at = static_cast<std::size_t>(static_cast<const char*>(next) - text.data());
     }
     node = step(node, static_cast<unsigned char>(text[at]));
     const Node& here = nodes_[static_cast<std::size_t>(node)];

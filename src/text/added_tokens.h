@@ -66,6 +66,8 @@ class AddedTokens {
   std::vector<Node> nodes_;
   std::unordered_map<std::uint64_t, std::int32_t> edges_;  // node << 8 | byte → node
   std::array<std::int32_t, 256> first_{};                  // the root's children; 0: none
+  int num_first_ = 0;                                      // of them
+  unsigned char only_first_ = 0;                           // where there is one
 };
 
 }  // namespace millrace::text

@@ -45,7 +45,8 @@ void Bpe::encode(std::span<const std::string_view> words, std::vector<TokenId>& 
       continue;
     }
     const ShortKey key = short_key(word);
-    WordCache::Line& line = cache.line(key, serial_);
+    WordCache::Pair& pair = cache.pair(key, serial_);
+    const WordCache::Line& line = pair[0].holds(key, word.size(), serial_) ? pair[0] : pair[1];
     if (line.holds(key, word.size(), serial_)) {
       if (line.num_tokens == 1) {
         out.push_back(line.tokens[0]);
@@ -56,7 +57,7 @@ void Bpe::encode(std::span<const std::string_view> words, std::vector<TokenId>& 
     }
     const std::size_t before = out.size();
     encode_word(word, out);
-    WordCache::fill(line, key, word.size(), serial_, std::span(out).subspan(before));
+    WordCache::fill(pair, key, word.size(), serial_, std::span(out).subspan(before));
   }
 }
 

@@ -95,15 +95,21 @@ TEST(WordCache, HoldsAWordForItsOwnerOnly) {
   WordCache& cache = WordCache::of_this_thread();
   const ShortKey key = short_key("word");
   const TokenId ids[] = {1, 2, 3};
-  WordCache::Line& line = cache.line(key, 90'001);
-  WordCache::fill(line, key, 4, 90'001, ids);
+  WordCache::Pair& pair = cache.pair(key, 90'001);
+  WordCache::fill(pair, key, 4, 90'001, ids);
+  const WordCache::Line& line = pair[0];
   EXPECT_TRUE(line.holds(key, 4, 90'001));
   EXPECT_FALSE(line.holds(key, 4, 90'002));
   EXPECT_FALSE(line.holds(key, 5, 90'001));
   EXPECT_EQ(line.ids().size(), 3u);
   const std::vector<TokenId> too_many(WordCache::kMaxTokens + 1);
-  WordCache::fill(line, short_key("other"), 5, 90'001, too_many);
+  WordCache::fill(pair, short_key("other"), 5, 90'001, too_many);
   EXPECT_TRUE(line.holds(key, 4, 90'001));
+  WordCache::fill(pair, short_key("other"), 5, 90'001, ids);
+  EXPECT_TRUE(pair[0].holds(short_key("other"), 5, 90'001));
+  EXPECT_TRUE(pair[1].holds(key, 4, 90'001)) << "the newest but one stays";
+  WordCache::fill(pair, short_key("third"), 5, 90'001, ids);
+  EXPECT_TRUE(pair[1].holds(short_key("other"), 5, 90'001));
 }
 
 }  // namespace

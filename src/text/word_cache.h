@@ -1,5 +1,6 @@
-// WordCache: the tokens of words met before, one 64-byte line a word, one cache a thread (512 KiB,
-// shared by all tokenizers of that thread). A new word replaces the one in its place.
+// WordCache: the tokens of words met before, one 64-byte line a word, one cache a thread (1 MiB,
+// shared by all tokenizers of that thread). A word may lie in either of two neighbouring lines; a
+// new one replaces the older of them.
 #pragma once
 
 #include <algorithm>
@@ -37,14 +38,17 @@ class WordCache {
     thread_local WordCache cache;
     return cache;
   }
-  // The only line that may hold the word; 1 to kMaxWordBytes bytes.
-  Line& line(const ShortKey& key, std::uint32_t owner) {
+  // The only lines that may hold the word; 1 to kMaxWordBytes bytes. The newer one is first.
+  using Pair = std::array<Line, 2>;
+  Pair& pair(const ShortKey& key, std::uint32_t owner) {
     const std::uint64_t hash = mix(mix(key.low ^ owner, multiplier_) ^ key.high, multiplier_);
-    return lines_[static_cast<std::size_t>(hash * multiplier_ >> (64 - kLineBits))];
+    return pairs_[static_cast<std::size_t>(hash * multiplier_ >> (64 - kPairBits))];
   }
-  static void fill(Line& line, const ShortKey& key, std::size_t bytes, std::uint32_t owner,
+  static void fill(Pair& pair, const ShortKey& key, std::size_t bytes, std::uint32_t owner,
                    std::span<const TokenId> ids) {
     if (ids.size() > kMaxTokens) return;
+    pair[1] = pair[0];
+    Line& line = pair[0];
     line.key = key;
     line.owner = owner;
     line.size = static_cast<std::uint8_t>(bytes);
@@ -53,8 +57,8 @@ class WordCache {
   }
 
  private:
-  static constexpr int kLineBits = 13;
-  std::unique_ptr<Line[]> lines_ = std::make_unique<Line[]>(std::size_t{1} << kLineBits);
+  static constexpr int kPairBits = 13;
+  std::unique_ptr<Pair[]> pairs_ = std::make_unique<Pair[]>(std::size_t{1} << kPairBits);
   std::uint64_t multiplier_ = random_odd_multiplier();
 };
 

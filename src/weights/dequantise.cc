@@ -66,6 +66,17 @@ void q5_1(const std::uint8_t* block, float* out) {
   }
 }
 
+// Our own groups: q4_1 with the scale and minimum of `size` neighbours.
+template <std::size_t size>
+void q4_group(const std::uint8_t* block, float* out) {
+  const float scale = half_at(block), minimum = half_at(block + 2);
+  for (std::size_t i = 0; i < size; ++i) {
+    const std::uint8_t byte = block[4 + i / 32 * 16 + i % 16];
+    const float scaled = static_cast<float>(i % 32 < 16 ? byte & 0xf : byte >> 4) * scale;
+    out[i] = scaled + minimum;
+  }
+}
+
 void q8_0(const std::uint8_t* block, float* out) {
   const float scale = half_at(block);
   for (std::size_t i = 0; i < 32; ++i) {
@@ -200,6 +211,10 @@ BlockReader reader_of(DType dtype) {
       return q5_k;
     case DType::q6_k:
       return q6_k;
+    case DType::q4_g64:
+      return q4_group<64>;
+    case DType::q4_g128:
+      return q4_group<128>;
     case DType::bytes:
       break;
   }

@@ -36,6 +36,9 @@ def test_names_are_unique_and_nothing_is_made(tmp_path, quick):
     ("serving 16 users, 0.5B q8_0, inter-token p99", "≤ 0.5× the peer's"),
     ("transformers asyncio, 32 users, GPT-2 124M", "≥ 8×"),
     ("cold start, ready after exec, SmolLM2-135M q4_1", "≤ 0.3"),
+    ("own int8, prefill 512, 1B", "≥ 40 % of int8 peak"),
+    ("own int4-g64, perplexity above that of f32, SmolLM2-135M", "≤ 4"),
+    ("tokenizer, byte-level BPE, one core", "≥ 60"),
 ])
 def test_goals_are_those_that_were_set(tmp_path, name, goal):
     row = next(row for row in rows(plan(tmp_path)) if row.name == name)
@@ -44,7 +47,9 @@ def test_goals_are_those_that_were_set(tmp_path, name, goal):
 
 def test_every_side_says_how_it_is_run(tmp_path):
     for job in plan(tmp_path):
-        assert "2" in flags_of(job.peer).replace("512", "") and flags_of(job.ours).startswith(("millrace", "models_test"))
+        assert flags_of(job.ours).startswith("millrace ")
+        if job.peer is not None:
+            assert "2" in flags_of(job.peer).replace("512", "")
 
 
 def test_the_quick_plan_has_every_kind_of_job(tmp_path):

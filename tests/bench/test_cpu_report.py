@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from cpu.accuracy import llama_kl, our_kl
+from cpu.accuracy import llama_kl, our_figures
 from cpu.bars import to_svg
 from cpu.goals import Goal, ratio, series
 from cpu.jobs import Job, Row, result_of
@@ -185,9 +185,9 @@ def test_bars_are_well_formed_and_leave_out_what_has_no_ratio():
 
 
 def test_divergences_are_read_from_what_the_programs_print():
-    ours = "pride                  mean KL 1.00e-04  top-1\nall, in chunks      mean KL 9.31e-05  top-1 agreement 99.41 %\n"
-    assert our_kl(ours) == 9.31e-5
+    ours = {"mean_kl": 9.31e-5, "perplexity_change": 0.012, "top1_agreement": 0.99}
+    assert our_figures(ours) == {"kl": 9.31e-5, "perplexity": 1.2}
+    assert our_figures({**ours, "perplexity_change": -0.01})["perplexity"] == 0
     assert llama_kl("Mean PPL(Q): 1\nMean    KLD:   0.002914 ±   0.000100\nMaximum KLD:   0.5\n") == 0.002914
-    for read in (our_kl, llama_kl):
-        with pytest.raises(Failure):
-            read("nothing of the kind")
+    with pytest.raises(Failure):
+        llama_kl("nothing of the kind")

@@ -15,13 +15,16 @@ def version(setup):
 
 
 class Offline:
-    """Prefill, decode and output tokens a second of one model; figures of one run after one warm-up."""
+    """Prefill, decode and output tokens a second of one model; figures of one run after one warm-up. `only` leaves out
+    what a row does not ask for."""
     program = "millrace bench throughput"
 
-    def __init__(self, setup, file, prompt, generate, batch=1, isa="auto"):
+    def __init__(self, setup, file, prompt, generate, batch=1, isa="auto", only=None, quantization=None):
         self.setup, self.file, self.tokens = setup, file, batch * generate
         self.flags = ["--prompt", prompt, "--generate", generate, "--batch", batch, "--threads", setup.threads,
                       "--cpu-isa", isa, "--repeat", 1]
+        self.flags += ["--only", only] if only else []
+        self.flags += ["--quantization", quantization] if quantization else []
 
     def version(self):
         return version(self.setup)

@@ -9,6 +9,7 @@
 #include "api/kserve/infer_request.h"
 #include "api/kserve/infer_response.h"
 #include "api/kserve/kserve_errors.h"
+#include "api/tracing.h"
 
 namespace millrace::api {
 namespace {
@@ -23,16 +24,26 @@ struct Call {
   InferHead head;
   std::shared_ptr<net::Responder> respond;
   std::stop_source stop;
+  TraceHandle trace;
   serving::ModelHandle model;
 };
 
 void deliver(const Call& call, Result<serving::TensorAnswer> answer) {
-  if (!answer) return call.respond->send(kserve_error(answer.error()));
+  const TimePoint began = Clock::now();
+  if (!answer) {
+    call.trace.finish();
+    return call.respond->send(kserve_error(answer.error()));
+  }
   auto response = format_infer(*call.model, call.head, *answer);
   // The outputs' memory is the model's: given back before the client can ask again.
   answer = std::unexpected(Error{});
+  call.trace.span("format", began, Clock::now());
+  call.trace.finish();
+  if (response && call.trace) response->headers.emplace_back("x-trace-id", call.trace.id());
   call.respond->send(response ? *std::move(response) : kserve_error(response.error()));
 }
+
+constexpr std::size_t kInstantBodyBytes = std::size_t{4} << 10;  // parsed in microseconds
 
 }  // namespace
 
@@ -46,20 +57,34 @@ Result<serving::ModelHandle> kserve_model(const ApiContext& context, const net::
   return model;
 }
 
+bool is_instant_infer(const ApiContext& context, const net::HttpRequest& http) {
+  if (http.body.size() > kInstantBodyBytes) return false;
+  const auto model =
+      context.tensors.find_model(path_param(http, "model"), path_param(http, "version"));
+  return model && (*model)->batcher()->is_instant(http.body.size());
+}
+
 void post_infer(const ApiContext& context, net::HttpRequest& http,
                 std::shared_ptr<net::Responder> respond) {
+  const TimePoint began = Clock::now();
   auto model = kserve_model(context, http);
   if (!model) return respond->send(kserve_error(model.error()));
+  const ModelDescription& description = (*model)->description();
+  const TraceHandle trace =
+      begin_trace(context, http, description.backend == "pipeline" ? "pipeline" : "tensor",
+                  (*model)->name(), began);
   serving::TensorRequest request{.model = *model,
                                  .arrival = http.arrival,
                                  .deadline = http.arrival + context.options.sync_deadline};
   auto head = parse_infer(http, request);
   if (!head) return respond->send(kserve_error(head.error()));
-  if (Status ok = check_outputs((*model)->description(), *head); !ok) {
+  if (Status ok = check_outputs(description, *head); !ok) {
     return respond->send(kserve_error(ok.error()));
   }
-  auto call = std::make_shared<Call>(*std::move(head), respond, std::stop_source(), *model);
+  auto call = std::make_shared<Call>(*std::move(head), respond, std::stop_source(), trace, *model);
   request.stop = call->stop.get_token();
+  request.trace = trace;
+  trace.span("post_infer", began, Clock::now());
   const Status started = context.tensors.infer(
       std::move(request),
       [call](Result<serving::TensorAnswer> answer) { deliver(*call, std::move(answer)); });

@@ -15,6 +15,10 @@ inline constexpr std::size_t kMaxTensorBodyBytes = std::size_t{64} << 20;
 void post_infer(const ApiContext& context, net::HttpRequest& http,
                 std::shared_ptr<net::Responder> respond);
 
+// Whether post_infer will be a matter of microseconds: a small body for a model whose executions
+// are instant. Such requests need no worker.
+bool is_instant_infer(const ApiContext& context, const net::HttpRequest& http);
+
 // The model that the path names; an error in the words of KServe's clients.
 Result<serving::ModelHandle> kserve_model(const ApiContext& context, const net::HttpRequest& http);
 

@@ -80,9 +80,12 @@ void post_repository_index(const ApiContext& context, const net::HttpRequest& ht
     json.field("state", repository_state(status.state));
     const bool has_failed = status.state == serving::ModelState::failed;
     const bool is_unloaded = status.state == serving::ModelState::unloaded;
+    const bool waits = status.state == serving::ModelState::waiting;  // the stage says for what
     // Of one that serves: why its last update did not come.
-    const bool has_reason = has_failed || serves;
-    json.field("reason", has_reason ? status.error.message : is_unloaded ? "unloaded" : "");
+    json.field("reason", has_failed || serves ? status.error.message
+                         : is_unloaded        ? "unloaded"
+                         : waits              ? status.stage
+                                              : "");
     json.close_object();
   }
   json.close_array();

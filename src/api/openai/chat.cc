@@ -178,15 +178,17 @@ void ChatFormat::write_choice(JsonWriter& json, int, const CollectedChoice& choi
 
 void post_chat(const ApiContext& context, const net::HttpRequest& http,
                std::shared_ptr<net::Responder> respond) {
+  const TimePoint began = Clock::now();
   const auto begin = [&]() -> Result<RunningAnswer> {
     const auto body = parse_body(http);
     if (!body) return std::unexpected(body.error());
-    auto wire = parse_text_request(context, http, *body);
+    auto wire = parse_text_request(context, http, *body, began);
     if (!wire) return pass(wire);
     ChatWire chat{.wire = *wire};
     if (auto ok = parse_chat_fields(*body, chat); !ok) return pass(ok);
     auto stream = context.text.chat({.options = wire->options, .prompt = std::move(chat.prompt)});
     if (!stream) return pass(stream);
+    wire->options.trace.span("post_chat", began, Clock::now());
     AnswerHead head = head_of(**stream, *wire, "chatcmpl-");
     head.object = "chat.completion";
     head.chunk_object = "chat.completion.chunk";

@@ -192,10 +192,11 @@ void CompletionFormat::write_choice(JsonWriter& json, int index,
 
 void post_completions(const ApiContext& context, const net::HttpRequest& http,
                       std::shared_ptr<net::Responder> respond) {
+  const TimePoint began = Clock::now();
   const auto begin = [&]() -> Result<RunningAnswer> {
     const auto body = parse_body(http);
     if (!body) return std::unexpected(body.error());
-    auto wire = parse_text_request(context, http, *body);
+    auto wire = parse_text_request(context, http, *body, began);
     if (!wire) return pass(wire);
     CompletionWire completion{.wire = *wire};
     if (auto ok = parse_completion_fields(*body, completion); !ok) return pass(ok);
@@ -203,6 +204,7 @@ void post_completions(const ApiContext& context, const net::HttpRequest& http,
                                          .prompts = std::move(completion.prompts),
                                          .echo = completion.echo});
     if (!stream) return pass(stream);
+    wire->options.trace.span("post_completions", began, Clock::now());
     AnswerHead head = head_of(**stream, *wire, "cmpl-");
     head.object = head.chunk_object = "text_completion";
     std::vector<int> text_offsets;

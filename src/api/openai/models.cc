@@ -17,6 +17,7 @@ void write_model(JsonWriter& json, const serving::Model& model) {
   json.field("owned_by", "millrace").field("max_model_len", d.max_model_len);
   json.field("version", model.version()).field("backend", d.backend).field("family", d.family);
   json.field("weights", d.weights).field("parameters", d.num_parameters);
+  if (!model.task().empty()) json.field("task", model.task());
   json.close_object();
 }
 

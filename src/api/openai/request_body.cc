@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "api/errors.h"
+#include "api/tracing.h"
 
 namespace millrace::api {
 namespace {
@@ -60,10 +61,11 @@ Result<serving::ModelHandle> find_model(const ApiContext& context, const json::o
 }
 
 Result<WireRequest> parse_text_request(const ApiContext& context, const net::HttpRequest& http,
-                                       const json::object& body) {
+                                       const json::object& body, TimePoint began) {
   auto model = find_model(context, body);
   if (!model) return pass(model);
   WireRequest wire{.options = {.model = std::move(*model)}};
+  wire.options.trace = begin_trace(context, http, "chat", wire.options.model->name(), began);
   wire.options.sampling = wire.options.model->description().default_sampling;
   wire.options.default_max_tokens = context.options.default_max_tokens;
   wire.max_choices = context.options.max_choices;

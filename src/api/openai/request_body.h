@@ -18,7 +18,8 @@ Result<json::object> parse_body(const net::HttpRequest& http);
 Result<serving::ModelHandle> find_model(const ApiContext& context, const json::object& body);
 
 // What generating endpoints do first: model, its defaults, headers, the shared fields, deadline.
+// `began`: when the handler did.
 Result<WireRequest> parse_text_request(const ApiContext& context, const net::HttpRequest& http,
-                                       const json::object& body);
+                                       const json::object& body, TimePoint began);
 
 }  // namespace millrace::api

@@ -141,6 +141,7 @@ void get_ui_state(const ApiContext& context, const net::HttpRequest&,
     write_versions(json, all, status.name);
     if (status.model) {
       write_description(json, status.model->description());
+      if (!status.model->task().empty()) json.field("task", status.model->task());
       const auto found = samples.find(status.name);
       if (const Generator* generator = status.model->generator()) {
         write_generator(json, *generator, found == samples.end() ? Samples{} : found->second);

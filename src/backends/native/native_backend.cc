@@ -61,6 +61,7 @@ struct Plan {
   const kernels::Kernels* table = nullptr;
   Precision precision = Precision::standard;
   kernels::KvKind kv_kind = kernels::KvKind::bf16;
+  models::Quantization quantization = models::Quantization::none;
   models::DecoderConfig model;
   engine::EngineConfig engine;
 };
@@ -113,6 +114,14 @@ Result<Plan> make_plan(const ModelSpec& spec, const ModelFolder& folder) {
   const auto kv_kind = read_kv_kind(spec.kv_cache_dtype, plan.precision);
   if (!kv_kind) return std::unexpected(kv_kind.error());
   plan.kv_kind = *kv_kind;
+  const auto quantization = models::quantization_from(spec.quantization);
+  if (!quantization) {
+    return invalid(fmt::format("quantization \"{}\": expected none, int8, int4, int4-g32, int4-g64 "
+                               "or int4-g128",
+                               spec.quantization),
+                   "quantization");
+  }
+  plan.quantization = *quantization;
   auto model = models::read_decoder_config({*folder.weights, folder.config});
   if (!model) return pass(model);
   plan.model = *std::move(model);
@@ -136,7 +145,9 @@ ModelDescription describe(const ModelSpec& spec, const Plan& plan, const ModelFo
   out.name = spec.name;
   out.backend = "native";
   out.family = plan.model.family;
-  out.weights = dominant_weight_type(*folder.weights);
+  out.weights = plan.quantization == models::Quantization::none
+                    ? dominant_weight_type(*folder.weights)
+                    : spec.quantization;
   out.kernels = plan.table->name;
   out.num_parameters = runner.model().num_parameters();
   out.weight_bytes = runner.model().weight_bytes();
@@ -186,12 +197,14 @@ Result<std::unique_ptr<Servable>> NativeBackend::load(const ModelSpec& spec, Loa
   auto model = models::build_causal_model(
       {*folder->weights, folder->config}, ops,
       {.max_position = plan->engine.max_model_len,
+       .quantization = plan->quantization,
        .progress = [&](double done) { progress(0.95 * done, "packing weights"); }});
   if (!model) return pass(model);
 
   progress(0.95, "reserving memory");
-  plan->engine.revision = fmt::format("{}-{}-{}", plan->model.family, folder->weights->num_bytes(),
-                                      dominant_weight_type(*folder->weights));
+  plan->engine.revision =
+      fmt::format("{}-{}-{}-{}", plan->model.family, folder->weights->num_bytes(),
+                  dominant_weight_type(*folder->weights), spec.quantization);
   auto runner = std::make_unique<engine::ModelRunner>(*std::move(model), *plan->table, *pool,
                                                       plan->precision, plan->kv_kind, plan->engine);
   auto servable = std::make_unique<NativeServable>(pool, describe(spec, *plan, *folder, *runner),

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "backends/openvino/ov_types.h"
+#include "backends/short_runs.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -33,6 +34,14 @@ bool usable_in_place(const InputTensor& input, const ov::element::Type& type) {
   return reinterpret_cast<std::uintptr_t>(input.parts[0].data()) % type.size() == 0;
 }
 
+std::size_t bytes_of(const TensorBatch& batch) {
+  std::size_t sum = 0;
+  for (const InputTensor& input : batch.inputs) {
+    for (const auto& part : input.parts) sum += part.size();
+  }
+  return sum;
+}
+
 }  // namespace
 
 // Infer requests that are idle, running, or held by a result. A request that comes back is used
@@ -48,6 +57,7 @@ class OpenvinoModel::Pool : public std::enable_shared_from_this<Pool> {
 
   void infer(TensorBatch batch, TensorDone on_done);
   void close();
+  bool is_instant(std::size_t bytes) const { return short_runs_.expected_short(bytes); }
 
  private:
   struct Slot {
@@ -57,6 +67,7 @@ class OpenvinoModel::Pool : public std::enable_shared_from_this<Pool> {
     TensorDone on_done;
     std::optional<std::stop_callback<std::function<void()>>> on_stop;
     std::int64_t input_ns = 0;
+    bool runs_here = false;
     TimePoint started{};
   };
 
@@ -64,6 +75,8 @@ class OpenvinoModel::Pool : public std::enable_shared_from_this<Pool> {
   void trim();
   void give_back(std::unique_ptr<Slot> slot);
   Status set_inputs(Slot& slot);
+  void run_here(std::unique_ptr<Slot> slot);
+  void run_elsewhere(std::unique_ptr<Slot> slot);
   void finished(Slot* running, std::exception_ptr failure);
   TensorResult result_of(Slot& slot);
   Error error_of(std::exception_ptr failure);
@@ -78,6 +91,7 @@ class OpenvinoModel::Pool : public std::enable_shared_from_this<Pool> {
   std::deque<std::unique_ptr<Slot>> idle_;
   std::vector<Slot*> running_;
   bool closed_ = false;
+  ShortRuns short_runs_;
 };
 
 std::unique_ptr<OpenvinoModel::Pool::Slot> OpenvinoModel::Pool::take() {
@@ -148,9 +162,6 @@ void OpenvinoModel::Pool::infer(TensorBatch batch, TensorDone on_done) {
     slot->batch = std::move(batch);
     slot->on_done = std::move(on_done);
     if (Status set = set_inputs(*slot); !set) return end(std::move(slot), pass(set));
-    // Each time: the runtime takes the callback away while it calls it.
-    slot->request.set_callback(
-        [this, raw = slot.get()](std::exception_ptr failure) { finished(raw, failure); });
   } catch (...) {
     Error error = error_of(std::current_exception());
     if (!slot) return on_done(std::unexpected(std::move(error)));
@@ -158,6 +169,29 @@ void OpenvinoModel::Pool::infer(TensorBatch batch, TensorDone on_done) {
   }
   slot->started = Clock::now();
   slot->input_ns = ns_between(began, slot->started);
+  slot->runs_here = short_runs_.run_here(bytes_of(slot->batch));
+  slot->runs_here ? run_here(std::move(slot)) : run_elsewhere(std::move(slot));
+}
+
+// Not cancelled: it is over sooner than that would take.
+void OpenvinoModel::Pool::run_here(std::unique_ptr<Slot> slot) {
+  const std::size_t bytes = bytes_of(slot->batch);
+  Slot* raw = slot.release();
+  {
+    std::lock_guard lock(mutex_);
+    running_.push_back(raw);
+  }
+  std::exception_ptr failure;
+  try {
+    raw->request.infer();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  short_runs_.ran_here(bytes, ns_between(raw->started, Clock::now()));
+  finished(raw, failure);
+}
+
+void OpenvinoModel::Pool::run_elsewhere(std::unique_ptr<Slot> slot) {
   slot->on_stop.emplace(slot->batch.stop,
                         [request = slot->request]() mutable { request.cancel(); });
   Slot* raw = slot.release();  // the callback's from here
@@ -166,13 +200,15 @@ void OpenvinoModel::Pool::infer(TensorBatch batch, TensorDone on_done) {
     running_.push_back(raw);
   }
   try {
+    // Each time: the runtime takes the callback away while it calls it.
+    raw->request.set_callback([this, raw](std::exception_ptr failure) { finished(raw, failure); });
     raw->request.start_async();
   } catch (...) {
     finished(raw, std::current_exception());
   }
 }
 
-// On the runtime's thread.
+// On the runtime's thread, or the caller's where it was short.
 void OpenvinoModel::Pool::finished(Slot* running, std::exception_ptr failure) {
   running->on_stop.reset();  // waits for a cancel under way
   const bool was_stopped = running->batch.stop.stop_requested();
@@ -201,6 +237,7 @@ void OpenvinoModel::Pool::finished(Slot* running, std::exception_ptr failure) {
 // runtime gives the caller's own bytes back as the output.
 TensorResult OpenvinoModel::Pool::result_of(Slot& slot) {
   const TimePoint computed = Clock::now();
+  if (!slot.runs_here) short_runs_.ran_elsewhere(ns_between(slot.started, computed));
   TensorResult result{.input_ns = slot.input_ns, .infer_ns = ns_between(slot.started, computed)};
   const std::size_t num_outputs = compiled_.outputs().size();
   for (std::size_t i = 0; i < num_outputs; ++i) {
@@ -284,6 +321,10 @@ OpenvinoModel::~OpenvinoModel() {
 
 void OpenvinoModel::infer(TensorBatch batch, TensorDone on_done) {
   pool_->infer(std::move(batch), std::move(on_done));
+}
+
+bool OpenvinoModel::is_instant(std::size_t input_bytes) const {
+  return pool_->is_instant(input_bytes);
 }
 
 }  // namespace millrace::backends

@@ -21,6 +21,7 @@ class OpenvinoModel final : public Servable, public TensorModel {
 
   void infer(TensorBatch batch, TensorDone on_done) override;
   int max_concurrency() const override { return max_concurrency_; }
+  bool is_instant(std::size_t input_bytes) const override;
 
  private:
   class Pool;

@@ -8,6 +8,13 @@ namespace {
 
 enum class Way { base, few, tiles };
 
+// The base table as in Precision::standard: 8-bit activations would save nothing beside tiles.
+ExecView for_base(const ExecView& exec) {
+  ExecView view = exec;
+  if (view.precision == Precision::fast) view.precision = Precision::standard;
+  return view;
+}
+
 // Below this many rows f32 and f16 weights, which only the base table multiplies exactly, are left
 // to it.
 constexpr int kTileRows = 5;
@@ -32,7 +39,7 @@ std::size_t gemm_scratch(const ExecView& exec, const GemmArgs& args) {
     case Way::tiles:
       return tiles_scratch(exec, args);
     default:
-      return avx512::gemm_scratch(exec, args);
+      return avx512::gemm_scratch(for_base(exec), args);
   }
 }
 
@@ -43,7 +50,7 @@ void gemm(const ExecView& exec, const GemmArgs& args) {
     case Way::tiles:
       return multiply_tiles(exec, args);
     default:
-      return avx512::gemm(exec, args);
+      return avx512::gemm(for_base(exec), args);
   }
 }
 

@@ -40,7 +40,14 @@ DM scale_at(const Format& format, const uint8_t* scales, int lane, int k) {
     case Scales::d:
       return {half_at(scales + 16 * block + at), 0};
     case Scales::d_m:
-      return {half_at(scales + 32 * block + at), half_at(scales + 32 * block + 16 + at)};
+    case Scales::d_m_64:
+    case Scales::d_m_128: {
+      const size_t span = format.scales == Scales::d_m      ? 1
+                          : format.scales == Scales::d_m_64 ? 2
+                                                            : 4;
+      const uint8_t* pair = scales + 32 * (block / span);
+      return {half_at(pair + at), half_at(pair + 16 + at)};
+    }
     case Scales::k: {
       const uint8_t* s = scales + 160 * super;
       const uint8_t* sm = s + 32 + 16 * (block % 8);

@@ -2,6 +2,7 @@
 // up to 64 rows of x at a time over its tiles, four rows to a tile kernel (gemm_quant.h,
 // gemm_plain.h).
 #include "kernels/avx2/epilogue.h"
+#include "kernels/avx2/gemm_bytes.h"
 #include "kernels/avx2/gemm_plain.h"
 #include "kernels/avx2/gemm_quant.h"
 #include "kernels/avx2/table.h"
@@ -24,6 +25,18 @@ bool needs_rows16(const GemmArgs& args) {
   return false;
 }
 
+// Up to this many rows 16-bit activations cost no time: the weights' way from memory does.
+constexpr int kFreeRows = 2;
+
+RowStore store_of(const ExecView& exec, const GemmArgs& args) {
+  if (exec.precision == Precision::exact) return {args.k, RowValues::floats};
+  bool bytes = exec.precision == Precision::fast && args.m > kFreeRows;
+  for (int p = 0; p < args.num_parts; ++p) {
+    bytes = bytes && can_use_bytes(args.parts[p].weight->kind);
+  }
+  return {args.k, bytes ? RowValues::bytes : RowValues::words};
+}
+
 struct Job {
   const GemmArgs& args;
   const uint8_t* scratch;  // prepared rows
@@ -32,13 +45,30 @@ struct Job {
 
 // Rows of x for one tile kernel, of `left`. f32 sums stay in registers up to four.
 int rows_at_once(const Job& job, const PackedWeight& w, int left) {
-  const bool eight = left >= kRows && !format_of(w.kind).plain && !job.store.exact;
+  const bool eight =
+      left >= kRows && !format_of(w.kind).plain && job.store.kind != RowValues::floats;
   return eight ? kRows : smaller(4, left);
 }
 
-// Sums of `rows` rows from `row` on with `tiles` tiles from `tile` on: sums[r * tiles + t].
-MILLRACE_INLINE void multiply(const Job& job, const PackedWeight& w, int tile, int tiles, int row,
-                              int rows, __m256* sums) {
+// The part of the next tile that `rows` of `all` rows ask for, `before` rows having asked already:
+// so memory is busy while all of them compute. Where few rows leave it no time to lose, the
+// hardware's own looking ahead is as good.
+MILLRACE_INLINE Ahead share_of_next(const uint8_t* tile, size_t bytes, int before, int rows,
+                                    int all) {
+  if (all <= 2) return {tile, 0};
+  const auto share = [&](int count) {
+    return bytes * static_cast<size_t>(count) / static_cast<size_t>(all) / 64 * 64;
+  };
+  return {tile + bytes + share(before), share(before + rows) - share(before)};
+}
+
+// Sums of `rows` rows from `row` on, of [first_row, last_row), with `tiles` tiles from `tile` on:
+// sums[r * tiles + t].
+struct RowRange {
+  int first, last;
+};
+MILLRACE_INLINE void multiply(const Job& job, const PackedWeight& w, int tile, int tiles,
+                              RowRange range, int row, int rows, __m256* sums) {
   const GemmArgs& args = job.args;
   const size_t bytes = tile_bytes(w.kind, w.k);
   const auto* data = static_cast<const uint8_t*>(w.data) + static_cast<size_t>(tile) * bytes;
@@ -50,8 +80,12 @@ MILLRACE_INLINE void multiply(const Job& job, const PackedWeight& w, int tile, i
   }
   RowView views[kRows];
   for (int r = 0; r < rows; ++r) views[r] = job.store.row(job.scratch, row + r);
-  quant_tile_for(w.kind, job.store.exact, rows)(data, scales_bytes(format.scales, w.k),
-                                                job.store.blocks, views, sums);
+  const QuantTile multiply_tile =
+      job.store.kind == RowValues::bytes
+          ? byte_tile_for(w.kind, rows)
+          : quant_tile_for(w.kind, job.store.kind == RowValues::floats, rows);
+  const Ahead ahead = share_of_next(data, bytes, row - range.first, rows, range.last - range.first);
+  multiply_tile(data, scales_bytes(format.scales, w.k), job.store.blocks, views, ahead, sums);
 }
 
 // Adds bias, applies the epilogue and stores one row of one tile.
@@ -78,7 +112,7 @@ void plain_range(const Job& job, const GemmPart& part, int begin, int end, int f
         if (several && end - tile >= 2) tiles = 2;
         if (several && end - tile >= 4 && last_row - first_row <= 2) tiles = 4;
       }
-      multiply(job, *part.weight, tile, tiles, row, rows, sums);
+      multiply(job, *part.weight, tile, tiles, {first_row, last_row}, row, rows, sums);
       for (int r = 0; r < rows; ++r) {
         for (int t = 0; t < tiles; ++t) {
           finish(job.args, part, tile + t, row + r, sums[r * tiles + t]);
@@ -97,8 +131,8 @@ void gated_range(const Job& job, int begin, int end, int first_row, int last_row
     for (int row = first_row, rows = 0; row < last_row; row += rows) {
       rows = smaller(rows_at_once(job, *gate.weight, last_row - row),
                      rows_at_once(job, *up.weight, last_row - row));
-      multiply(job, *gate.weight, tile, 1, row, rows, g);
-      multiply(job, *up.weight, tile, 1, row, rows, u);
+      multiply(job, *gate.weight, tile, 1, {first_row, last_row}, row, rows, g);
+      multiply(job, *up.weight, tile, 1, {first_row, last_row}, row, rows, u);
       for (int r = 0; r < rows; ++r) {
         if (gate.bias != nullptr) g[r] = _mm256_add_ps(g[r], load_first(gate.bias + column, count));
         if (up.bias != nullptr) u[r] = _mm256_add_ps(u[r], load_first(up.bias + column, count));
@@ -134,14 +168,13 @@ void piece(const Job& job, int begin, int end) {
 
 std::size_t gemm_scratch(const ExecView& exec, const GemmArgs& args) {
   if (!needs_rows16(args)) return 0;
-  return RowStore(args.k, exec.precision == Precision::exact).row_bytes *
-         static_cast<size_t>(args.m);
+  return store_of(exec, args).row_bytes * static_cast<size_t>(args.m);
 }
 
 void gemm(const ExecView& exec, const GemmArgs& args) {
   const Job job = {.args = args,
                    .scratch = static_cast<const uint8_t*>(exec.scratch),
-                   .store = RowStore(args.k, exec.precision == Precision::exact)};
+                   .store = store_of(exec, args)};
   if (needs_rows16(args)) {
     parallel_ranges(exec, args.m, args.k, [&](int begin, int end) {
       for (int r = begin; r < end; ++r) {

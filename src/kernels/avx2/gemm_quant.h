@@ -21,7 +21,7 @@ struct QuantFormat {
   static constexpr Quants kQuants = kFormat.quants;
   static constexpr Scales kScales = kFormat.scales;
   static constexpr int kOffset = kFormat.offset;
-  static constexpr bool kHasMin = kScales == Scales::d_m || kScales == Scales::k;
+  static constexpr bool kHasMin = kBlocksOfMin<kScales> != 0 || kScales == Scales::k;
   static constexpr int kUnits = kScales == Scales::q6 ? 2 : 1;  // scales a block
 };
 
@@ -104,15 +104,30 @@ MILLRACE_INLINE void exact_block(const uint8_t* scales, const uint8_t* quants, i
   if constexpr (F::kUnits == 2) unit.template operator()<1>();
 }
 
+// Memory to ask for while a tile is multiplied: `bytes` from `at` on, spread over its blocks.
+struct Ahead {
+  const uint8_t* at;
+  size_t bytes;
+};
+MILLRACE_INLINE void fetch_ahead(Ahead& ahead, size_t bytes_a_block) {
+  for (size_t i = 0; i < bytes_a_block && i < ahead.bytes; i += 64) {
+    _mm_prefetch(reinterpret_cast<const char*>(ahead.at + i), _MM_HINT_T1);
+  }
+  ahead.at += bytes_a_block;
+  ahead.bytes = ahead.bytes > bytes_a_block ? ahead.bytes - bytes_a_block : 0;
+}
+
 // out[r] = the eight sums of row r.
 template <class F, bool kExact, int R>
-void quant_tile(const uint8_t* tile, size_t quants_at, int blocks, const RowView* rows,
+void quant_tile(const uint8_t* tile, size_t quants_at, int blocks, const RowView* rows, Ahead ahead,
                 __m256* out) {
+  const size_t bytes_a_block = round_up(ahead.bytes / static_cast<size_t>(blocks), 64);
   __m256 total[R];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) total[r] = _mm256_setzero_ps();
   const uint8_t* quants = tile + quants_at;
   for (int b = 0; b < blocks; ++b, quants += block_bytes(F::kQuants)) {
+    fetch_ahead(ahead, bytes_a_block);
     if constexpr (kExact) {
       exact_block<F, R>(tile, quants, b, rows, total);
     } else {
@@ -129,7 +144,7 @@ void quant_tile(const uint8_t* tile, size_t quants_at, int blocks, const RowView
 }
 
 using QuantTile = void (*)(const uint8_t* tile, size_t quants_at, int blocks, const RowView* rows,
-                           __m256* out);
+                           Ahead ahead, __m256* out);
 
 template <class F>
 MILLRACE_INLINE QuantTile tile_for_rows(bool exact, int rows) {
@@ -148,6 +163,10 @@ inline QuantTile quant_tile_for(DType kind, bool exact, int rows) {
       return tile_for_rows<QuantFormat<DType::q4_0>>(exact, rows);
     case DType::q4_1:
       return tile_for_rows<QuantFormat<DType::q4_1>>(exact, rows);
+    case DType::q4_g64:
+      return tile_for_rows<QuantFormat<DType::q4_g64>>(exact, rows);
+    case DType::q4_g128:
+      return tile_for_rows<QuantFormat<DType::q4_g128>>(exact, rows);
     case DType::q4_k:
       return tile_for_rows<QuantFormat<DType::q4_k>>(exact, rows);
     case DType::q5_0:

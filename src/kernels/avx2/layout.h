@@ -13,6 +13,7 @@
 //   quants eight  256 bytes a block; byte 16s + 2r + w is the w-th element of step s
 //   scales d      a block: 8 × f16
 //   scales d_m    a block: 8 × f16 d, 8 × f16 m
+//   scales d_m_64, d_m_128  the same of 2 or 4 blocks
 //   scales k      per 256: 8 × f16 d, 8 × f16 dmin, then for each of 8 blocks 8 × u8 scale, 8 × u8 min
 //   scales q6     per 256: 8 × f16 d, then for each of 16 half blocks 8 × i8 scale
 //   scales row    8 × f32
@@ -31,7 +32,7 @@ constexpr int kBlock = 32;
 constexpr int kSuper = 256;
 
 enum class Quants : uint8_t { four, five, six, eight };  // bits
-enum class Scales : uint8_t { d, d_m, k, q6, row };
+enum class Scales : uint8_t { d, d_m, d_m_64, d_m_128, k, q6, row };
 
 struct Format {
   bool plain;
@@ -46,6 +47,10 @@ MILLRACE_INLINE constexpr Format format_of(DType kind) {
       return {false, Quants::four, Scales::d, 8};
     case DType::q4_1:
       return {false, Quants::four, Scales::d_m, 0};
+    case DType::q4_g64:
+      return {false, Quants::four, Scales::d_m_64, 0};
+    case DType::q4_g128:
+      return {false, Quants::four, Scales::d_m_128, 0};
     case DType::q4_k:
       return {false, Quants::four, Scales::k, 0};
     case DType::q5_0:
@@ -91,6 +96,10 @@ MILLRACE_INLINE size_t scales_bytes(Scales scales, int k) {
       return round_up(blocks * 16, 64);
     case Scales::d_m:
       return round_up(blocks * 32, 64);
+    case Scales::d_m_64:
+      return round_up(blocks / 2 * 32, 64);
+    case Scales::d_m_128:
+      return round_up(blocks / 4 * 32, 64);
     case Scales::k:
       return round_up(blocks / 8 * 160, 64);
     case Scales::q6:

@@ -53,6 +53,10 @@ void decode(DType kind, const uint8_t* row, int k, int b, uint8_t* out) {
       return low_then_high(block + 2, out);
     case DType::q4_1:
       return low_then_high(block + 4, out);
+    case DType::q4_g64:
+      return low_then_high(row + in_row / 2 * bytes + 4 + 16 * (in_row % 2), out);
+    case DType::q4_g128:
+      return low_then_high(row + in_row / 4 * bytes + 4 + 16 * (in_row % 4), out);
     case DType::q5_0:
       low_then_high(block + 6, out);
       return add_fifth_bits(block + 2, out);
@@ -138,6 +142,8 @@ void put_scales(const PackArgs& args, const uint8_t* row, int r, int lane, uint8
         to += 16;
         break;
       case Scales::d_m:
+      case Scales::d_m_64:
+      case Scales::d_m_128:
         memcpy(to + 2 * lane, block, 2);
         memcpy(to + 16 + 2 * lane, block + 2, 2);
         to += 32;

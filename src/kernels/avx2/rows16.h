@@ -1,7 +1,7 @@
 // Rows of x as the quantised products read them. Each block of 32 has its scale, so that
 // x ≈ dx · q with 16-bit q (an error of 2^-16 of the block's largest), and its sum, which
 // multiplies what weights have in common (minimums and offsets). In Precision::exact the values
-// stay f32.
+// stay f32; in Precision::fast q has 8 bits for weights of 4.
 #pragma once
 
 #include "kernels/avx2/layout.h"
@@ -10,18 +10,23 @@ namespace millrace::kernels::avx2 {
 namespace {
 
 struct RowView {
-  const uint8_t* values;  // i16 or f32 [padded k], in the order of steps: 0 2 1 3, 4 6 5 7, …
-  const float* dx;        // [blocks]; 1 in exact
-  const float* sum;       // [blocks] Σ x
-  const int32_t* qsum;    // [2 · blocks] Σ q of each 16; unused in exact
+  const uint8_t*
+      values;  // i16 or f32 [padded k], in the order of steps: 0 2 1 3, 4 6 5 7, …; i8 in order
+  const float* dx;      // [blocks]; 1 in exact
+  const float* sum;     // [blocks] Σ x; of bytes Σ dx · q
+  const int32_t* qsum;  // [2 · blocks] Σ q of each 16; words only
 };
 
 // The scratch of m such rows.
+enum class RowValues : uint8_t { floats, words, bytes };
 struct RowStore {
-  RowStore(int k, bool exact_)
+  RowStore(int k, RowValues kind_)
       : blocks(ceil_div(k, kBlock)),
-        exact(exact_),
-        value_bytes(static_cast<size_t>(blocks) * kBlock * (exact_ ? 4 : 2)),
+        kind(kind_),
+        value_bytes(static_cast<size_t>(blocks) * kBlock *
+                    (kind_ == RowValues::floats  ? 4
+                     : kind_ == RowValues::words ? 2
+                                                 : 1)),
         row_bytes(round_up(value_bytes + static_cast<size_t>(blocks) * 16, 64)) {}
   RowView row(const uint8_t* scratch, int r) const {
     const uint8_t* at = scratch + static_cast<size_t>(r) * row_bytes;
@@ -29,7 +34,7 @@ struct RowStore {
     return {at, meta, meta + blocks, reinterpret_cast<const int32_t*>(meta + 2 * blocks)};
   }
   int blocks;
-  bool exact;
+  RowValues kind;
   size_t value_bytes, row_bytes;
 };
 
@@ -75,6 +80,28 @@ MILLRACE_INLINE void prepare_block16(const Block& x, float sum, uint8_t* values,
   }
 }
 
+// Likewise with 8 bits; returns Σ dx · q.
+MILLRACE_INLINE float prepare_block8(const Block& x, float sum, uint8_t* values, float* dx) {
+  const __m256 sign_bit = _mm256_set1_ps(-0.0f);
+  __m256 largest = _mm256_andnot_ps(sign_bit, x.v[0]);
+  for (int i = 1; i < 4; ++i) largest = _mm256_max_ps(largest, _mm256_andnot_ps(sign_bit, x.v[i]));
+  const float top = max_lanes(largest);
+  constexpr float kTiny = 1e-30f;  // its inverse is still finite
+  const bool is_zero = top < kTiny;
+  const __m256 inverse = _mm256_set1_ps(is_zero ? 0.0f : 127.0f / top);
+  *dx = (is_zero ? 0.0f : top / 127.0f) + (sum - sum);
+  __m256i q[4];
+  for (int i = 0; i < 4; ++i) q[i] = _mm256_cvtps_epi32(_mm256_mul_ps(x.v[i], inverse));
+  const __m256i all = _mm256_add_epi32(_mm256_add_epi32(q[0], q[1]), _mm256_add_epi32(q[2], q[3]));
+  // Both packs work in 128-bit halves: dwords 0 2 4 6 | 1 3 5 7 of four bytes each.
+  const __m256i bytes =
+      _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(values),
+                      _mm256_permutevar8x32_epi32(bytes, order));
+  return *dx * static_cast<float>(sum_lanes_i32(all));
+}
+
 MILLRACE_INLINE void prepare_row(const RowStore& store, const float* x, int k, uint8_t* scratch,
                                  int r) {
   uint8_t* values = scratch + static_cast<size_t>(r) * store.row_bytes;
@@ -86,7 +113,10 @@ MILLRACE_INLINE void prepare_row(const RowStore& store, const float* x, int k, u
     const __m256 pairs =
         _mm256_add_ps(_mm256_add_ps(block.v[0], block.v[1]), _mm256_add_ps(block.v[2], block.v[3]));
     sums[b] = sum_lanes(pairs);
-    if (store.exact) {
+    if (store.kind == RowValues::bytes) {
+      uint8_t* to = values + static_cast<size_t>(b) * kBlock;
+      sums[b] = prepare_block8(block, sums[b], to, dx + b);
+    } else if (store.kind == RowValues::floats) {
       dx[b] = 1.0f;
       for (int i = 0; i < 4; ++i) {
         _mm256_storeu_ps(reinterpret_cast<float*>(values) + b * kBlock + 8 * i,

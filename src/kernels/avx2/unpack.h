@@ -64,14 +64,22 @@ struct ScalePair {
   __m256 d, m;
 };
 
+// Blocks that share one of the plain pairs; 0: other forms.
+template <Scales kScales>
+constexpr size_t kBlocksOfMin = kScales == Scales::d_m       ? 1
+                                : kScales == Scales::d_m_64  ? 2
+                                : kScales == Scales::d_m_128 ? 4
+                                                             : 0;
+
 template <Scales kScales>
 MILLRACE_INLINE ScalePair scales_of(const uint8_t* scales, int block, int unit) {
   const auto b = static_cast<size_t>(block);
   ScalePair pair = {_mm256_set1_ps(1.0f), _mm256_setzero_ps()};
   if constexpr (kScales == Scales::d) pair.d = load_f16(scales + 16 * b);
-  if constexpr (kScales == Scales::d_m) {
-    pair.d = load_f16(scales + 32 * b);
-    pair.m = load_f16(scales + 32 * b + 16);
+  if constexpr (kBlocksOfMin<kScales> != 0) {
+    const uint8_t* at = scales + 32 * (b / kBlocksOfMin<kScales>);
+    pair.d = load_f16(at);
+    pair.m = load_f16(at + 16);
   }
   if constexpr (kScales == Scales::k) {
     const uint8_t* super = scales + 160 * (b / 8);

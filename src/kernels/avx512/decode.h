@@ -58,8 +58,9 @@ inline ScaleMin scale_min(const uint8_t* scales, size_t g) {
   } else if constexpr (form == Scales::d) {
     out.d = load_half16(scales + 32 * g);
   } else if constexpr (form == Scales::dm) {
-    out.d = load_half16(scales + 64 * g);
-    out.m = load_half16(scales + 64 * g + 32);
+    const uint8_t* pair = scales + 64 * (g / kBlocksAScale<kind>);
+    out.d = load_half16(pair);
+    out.m = load_half16(pair + 32);
   } else if constexpr (form == Scales::k) {
     const uint8_t* super = scales + g / 8 * kSuperScaleBytes;
     out.d = _mm512_mul_ps(load_half16(super + 256), load_u8x16(super + 16 * (g % 8)));
@@ -73,18 +74,63 @@ inline ScaleMin scale_min(const uint8_t* scales, size_t g) {
   return out;
 }
 
+// The same with m what a product adds for each Σ x of the group: -d·zero where there is no minimum.
+template <DType kind>
+inline ScaleMin scale_and_offset(const uint8_t* scales, size_t g) {
+  ScaleMin s = scale_min<kind>(scales, g);
+  if constexpr (!kHasMin<kind>) {
+    s.m = _mm512_mul_ps(s.d, _mm512_set1_ps(-static_cast<float>(Traits<kind>::zero)));
+  }
+  return s;
+}
+
 // Asks for what lies kDistance bytes further on, values and scales of this panel and the next ones,
 // at the pace at which the panel is used up.
 struct Lookahead {
   static constexpr size_t kDistance = 2048;
-  Lookahead(const uint8_t* panel, size_t bytes_) : start(panel + kDistance), bytes(bytes_) {}
+  Lookahead(const uint8_t* panel, size_t bytes_) : start(panel + kDistance), end(bytes_) {}
+  // For one of several passes over a panel: its share of the panel behind, so that memory is busy
+  // while every pass computes.
+  Lookahead(const uint8_t* panel, size_t bytes_, int pass, int passes)
+      : start(panel + bytes_),
+        at(share(bytes_, pass, passes)),
+        end(share(bytes_, pass + 1, passes)) {
+    first = at;
+  }
   void upto(int step, int steps) {
-    const size_t end = bytes * static_cast<size_t>(step) / static_cast<size_t>(steps);
-    for (; at < end; at += 64) _mm_prefetch(start + at, _MM_HINT_T1);
+    const size_t until =
+        first + (end - first) * static_cast<size_t>(step) / static_cast<size_t>(steps);
+    for (; at < until; at += 64) _mm_prefetch(start + at, _MM_HINT_T1);
+  }
+  static size_t share(size_t bytes, int pass, int passes) {
+    return bytes * static_cast<size_t>(pass) / static_cast<size_t>(passes) / 64 * 64;
   }
   const uint8_t* start;
-  size_t bytes, at = 0;
+  size_t first = 0, at = 0, end;
 };
+
+// Of pass `pass` of `passes` with `rows` rows each: where few rows leave memory no time to lose,
+// what comes next, else the panel behind.
+inline Lookahead look_ahead(const uint8_t* panel, size_t bytes, int rows, int pass, int passes) {
+  const bool has_time = rows > 2 || passes > 1;
+  return has_time ? Lookahead(panel, bytes, pass, passes) : Lookahead(panel, bytes);
+}
+
+// The two k of a vector of a bf16 or f16 panel.
+struct EvenOdd {
+  __m512 even, odd;
+};
+template <DType kind>
+inline EvenOdd even_and_odd(__m512i v) {
+  if constexpr (kind == DType::bf16) {
+    return {
+        _mm512_castsi512_ps(_mm512_slli_epi32(v, 16)),
+        _mm512_castsi512_ps(_mm512_and_si512(v, _mm512_set1_epi32(static_cast<int>(0xffff0000u))))};
+  } else {
+    return {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(v)),
+            _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(v, 16)))};
+  }
+}
 
 // Tile t (64 k) of the panel as f32 [64][16].
 template <DType kind>
@@ -96,18 +142,9 @@ inline void decode_tile(const uint8_t* panel, int k, int t, float* out) {
   } else if constexpr (values == Values::pair) {
     const uint8_t* from = panel + static_cast<size_t>(t) * kTileK * 32;
     for (int i = 0; i < kTileK / 2; ++i) {
-      const __m512i v = _mm512_loadu_si512(from + 64 * i);
-      __m512 even, odd;
-      if constexpr (kind == DType::bf16) {
-        even = _mm512_castsi512_ps(_mm512_slli_epi32(v, 16));
-        odd = _mm512_castsi512_ps(
-            _mm512_and_si512(v, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
-      } else {
-        even = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(v));
-        odd = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(v, 16)));
-      }
-      _mm512_store_ps(out + 32 * i, even);
-      _mm512_store_ps(out + 32 * i + 16, odd);
+      const EvenOdd w = even_and_odd<kind>(_mm512_loadu_si512(from + 64 * i));
+      _mm512_store_ps(out + 32 * i, w.even);
+      _mm512_store_ps(out + 32 * i + 16, w.odd);
     }
   } else {
     const uint8_t* tile = panel + static_cast<size_t>(t) * kTileBytes<values>;

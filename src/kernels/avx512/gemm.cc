@@ -1,5 +1,6 @@
 // Splits a product into runs of panels and gives each to a kernel: byte planes on VNNI for
-// quantised weights, f32 for plain ones and wherever results must be exact.
+// quantised weights (single bytes in Precision::fast), f32 for plain ones and wherever results must
+// be exact.
 #include "kernels/avx512/gemm.h"
 
 #include "kernels/avx512/epilogue.h"
@@ -12,31 +13,74 @@ namespace {
 constexpr int kMostRows = 512;  // of x at a time, in f32
 constexpr size_t kDecodedBytes = 256 * 64;
 
-bool use_vnni(const ExecView& exec, const GemmArgs& args) {
-  if (exec.precision == Precision::exact) return false;
+enum class Way { f32, planes, bytes };
+
+// Up to this many rows 16-bit activations cost no time: the weights' way from memory does.
+constexpr int kFreeRows = 2;
+
+Way way_of(const ExecView& exec, const GemmArgs& args) {
+  if (exec.precision == Precision::exact) return Way::f32;
   for (int p = 0; p < args.num_parts; ++p) {
-    if (!avx512::vnni_can(args.parts[p].weight->kind)) return false;
+    if (!avx512::vnni_can(args.parts[p].weight->kind)) return Way::f32;
   }
-  return true;
+  return exec.precision == Precision::fast && args.m > kFreeRows ? Way::bytes : Way::planes;
 }
 
-int block_rows(bool vnni, const GemmArgs& args) {
-  const int most = vnni ? avx512::vnni_block_rows(args.k) : kMostRows;
+int block_rows(Way way, const GemmArgs& args) {
+  const int most = way == Way::f32 ? kMostRows : avx512::vnni_block_rows(args.k);
   return args.m < most ? args.m : most;
+}
+
+size_t input_bytes(Way way, int rows, int k) {
+  if (way == Way::f32) return 0;
+  return way == Way::planes ? avx512::vnni_scratch(rows, k) : avx512::bytes_scratch(rows, k);
 }
 
 size_t thread_bytes(int rows) {
   return kDecodedBytes + 2 * 64 * static_cast<size_t>(avx512::vnni_padded_rows(rows));
 }
 
+bool are_plain(const GemmArgs& args) {
+  for (int p = 0; p < args.num_parts; ++p) {
+    if (avx512::vnni_can(args.parts[p].weight->kind)) return false;
+  }
+  return true;
+}
+
+// A few rows against plain weights; their sums take the place of decoded tiles.
+void multiply_few_rows(const ExecView& exec, const GemmArgs& args) {
+  constexpr int kMost = avx512::kSideBySide;
+  const bool gated = is_gated(args.epilogue);
+  const PanelPlan plan = plan_panels(exec, args, kMost, 1 << 30);
+  parallel_for(exec, plan.num_pieces, [&](int piece, int thread) {
+    auto* own =
+        static_cast<uint8_t*>(exec.scratch) + static_cast<size_t>(thread) * thread_bytes(args.m);
+    auto* sums = reinterpret_cast<float*>(own);
+    const int stride = 16 * args.m;
+    float* up = sums + kMost * stride;
+    const PanelRange range = piece_at(plan, piece);
+    for (int panel = range.begin; panel < range.end; panel += kMost) {
+      const int count = range.end - panel < kMost ? range.end - panel : kMost;
+      avx512::multiply_panels_few(args, *args.parts[range.part].weight, panel, count, sums);
+      if (gated) avx512::multiply_panels_few(args, *args.parts[1].weight, panel, count, up);
+      for (int p = 0; p < count; ++p) {
+        finish_panel(args, range.part, panel + p, 0, args.m, sums + p * stride, up + p * stride);
+      }
+    }
+  });
+}
+
 // A block of at most block_rows rows.
-void multiply_rows(const ExecView& exec, const GemmArgs& args, bool vnni) {
+void multiply_rows(const ExecView& exec, const GemmArgs& args, Way way) {
+  if (way == Way::f32 && args.m <= avx512::kFewRows && are_plain(args)) {
+    return multiply_few_rows(exec, args);
+  }
   auto* shared = static_cast<uint8_t*>(exec.scratch);
   avx512::VnniInput planes = {};
-  if (vnni) {
-    planes = avx512::vnni_quantize(exec, args, shared);
-    shared += avx512::vnni_scratch(args.m, args.k);
-  }
+  avx512::ByteInput bytes = {};
+  if (way == Way::planes) planes = avx512::vnni_quantize(exec, args, shared);
+  if (way == Way::bytes) bytes = avx512::bytes_quantize(exec, args, shared);
+  shared += input_bytes(way, args.m, args.k);
   const size_t stride = thread_bytes(args.m);
   const bool gated = is_gated(args.epilogue);
   const PanelPlan plan = plan_panels(exec, args, 1, 1 << 30);
@@ -47,10 +91,13 @@ void multiply_rows(const ExecView& exec, const GemmArgs& args, bool vnni) {
     float* up = sums + static_cast<size_t>(avx512::vnni_padded_rows(args.m)) * 16;
     const auto multiply = [&](int part, int panel, float* to) {
       const PackedWeight& weight = *args.parts[part].weight;
-      if (vnni) {
-        avx512::multiply_panel_vnni(planes, weight, panel, to);
-      } else {
-        avx512::multiply_panel_f32(args, weight, panel, decoded, to);
+      switch (way) {
+        case Way::f32:
+          return avx512::multiply_panel_f32(args, weight, panel, decoded, to);
+        case Way::planes:
+          return avx512::multiply_panel_vnni(planes, weight, panel, to);
+        case Way::bytes:
+          return avx512::multiply_panel_bytes(bytes, weight, panel, to);
       }
     };
     const PanelRange range = piece_at(plan, piece);
@@ -67,15 +114,15 @@ void multiply_rows(const ExecView& exec, const GemmArgs& args, bool vnni) {
 namespace avx512 {
 
 size_t gemm_scratch(const ExecView& exec, const GemmArgs& args) {
-  const bool vnni = use_vnni(exec, args);
-  const int rows = block_rows(vnni, args);
-  const size_t planes = vnni ? vnni_scratch(rows, args.k) : 0;
-  return planes + thread_bytes(rows) * static_cast<size_t>(exec.num_threads);
+  const Way way = way_of(exec, args);
+  const int rows = block_rows(way, args);
+  return input_bytes(way, rows, args.k) +
+         thread_bytes(rows) * static_cast<size_t>(exec.num_threads);
 }
 
 void gemm(const ExecView& exec, const GemmArgs& args) {
-  const bool vnni = use_vnni(exec, args);
-  const int block = block_rows(vnni, args);
+  const Way way = way_of(exec, args);
+  const int block = block_rows(way, args);
   for (int first = 0; first < args.m; first += block) {
     GemmArgs rows = args;
     rows.x += first * args.x_stride;
@@ -83,7 +130,7 @@ void gemm(const ExecView& exec, const GemmArgs& args) {
     for (int p = 0; p < args.num_parts; ++p) {
       if (rows.parts[p].out != nullptr) rows.parts[p].out += first * args.parts[p].out_stride;
     }
-    multiply_rows(exec, rows, vnni);
+    multiply_rows(exec, rows, way);
   }
 }
 

@@ -1,4 +1,4 @@
-// The two ways this machine multiplies one panel, chosen in gemm.cc.
+// The ways this machine multiplies one panel, chosen in gemm.cc.
 #pragma once
 
 #include "kernels/avx512/panel.h"
@@ -10,6 +10,12 @@ namespace millrace::kernels::avx512 {
 void multiply_panel_f32(const GemmArgs& args, const PackedWeight& weight, int panel, float* tiles,
                         float* sums);
 
+// The same bits for up to kFewRows rows and plain kinds (f32, f16, bf16), kSideBySide panels from
+// `panel` on at once: their chains run side by side. sums: [count][m][16].
+constexpr int kFewRows = 4, kSideBySide = 4;
+void multiply_panels_few(const GemmArgs& args, const PackedWeight& weight, int panel, int count,
+                         float* sums);
+
 // 16-bit activations in two byte planes (quantize.h), for any number of rows. A row's result is the
 // same bits in any batch. Rows go in groups of vnni_group(rows left): 8, 4, 2 or 1; those that a
 // group has too many are zero.
@@ -17,7 +23,7 @@ struct VnniInput {
   int rows;
   int k;                      // padded_k
   const std::int8_t* planes;  // a group: [k/4][group][2][4]: four k of the high plane, then the low
-  const float* sums;          // a row: [k/16] of 16-groups, [k/32] of 32-groups
+  const float* sums;          // a row: [k/16] of 16-groups, [k/32] of 32-groups, [1] of all
   const float* scales;        // a row's
 };
 constexpr int vnni_group(int rows_left) {
@@ -34,5 +40,18 @@ VnniInput vnni_quantize(const ExecView& exec, const GemmArgs& args, void* scratc
 bool vnni_can(DType kind);
 // sums: [vnni_padded_rows][16].
 void multiply_panel_vnni(const VnniInput& x, const PackedWeight& weight, int panel, float* sums);
+
+// The same with 8-bit activations, one scale for 32 of them (Precision::fast): half of the
+// multiply-adds. Groups of rows as above.
+struct ByteInput {
+  int rows;
+  int k;                     // padded_k
+  const std::int8_t* bytes;  // a group: [k/4][group][4]
+  const float* scales;       // a row: [k/32]
+  const float* sums;         // a row: [k/16] of 16-groups, [k/32] of 32-groups, of scale · byte
+};
+std::size_t bytes_scratch(int m, int k);
+ByteInput bytes_quantize(const ExecView& exec, const GemmArgs& args, void* scratch);
+void multiply_panel_bytes(const ByteInput& x, const PackedWeight& weight, int panel, float* sums);
 
 }  // namespace millrace::kernels::avx512

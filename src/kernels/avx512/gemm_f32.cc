@@ -7,14 +7,24 @@ namespace {
 
 constexpr int kChunk = 256;
 
+// Memory to ask for meanwhile: so many bytes for each k.
+struct Ahead {
+  const uint8_t* at;
+  size_t bytes_a_k;
+};
+
 // sums[rows][16] += x[rows][count] · decoded[count][16]
 template <int rows>
-void add_products(const float* x, int64_t x_stride, const float* decoded, int count, float* sums) {
+void add_products(const float* x, int64_t x_stride, const float* decoded, int count, float* sums,
+                  Ahead ahead) {
   __m512 acc[rows];
 #pragma GCC unroll 12
   for (int r = 0; r < rows; ++r) acc[r] = _mm512_loadu_ps(sums + 16 * r);
   for (int i = 0; i < count; ++i) {
     const __m512 w = _mm512_load_ps(decoded + 16 * i);
+    if (ahead.bytes_a_k != 0) {
+      _mm_prefetch(ahead.at + ahead.bytes_a_k * static_cast<size_t>(i), _MM_HINT_T1);
+    }
 #pragma GCC unroll 12
     for (int r = 0; r < rows; ++r) {
       acc[r] = _mm512_fmadd_ps(_mm512_set1_ps(x[r * x_stride + i]), w, acc[r]);
@@ -24,17 +34,89 @@ void add_products(const float* x, int64_t x_stride, const float* decoded, int co
   for (int r = 0; r < rows; ++r) _mm512_storeu_ps(sums + 16 * r, acc[r]);
 }
 
-void add_all_rows(const GemmArgs& args, int first_k, int count, const float* decoded, float* sums) {
+void add_all_rows(const GemmArgs& args, int first_k, int count, const float* decoded, float* sums,
+                  Ahead ahead) {
   const float* x = args.x + first_k;
   int r = 0;
-  for (; r + 12 <= args.m; r += 12) {
-    add_products<12>(x + r * args.x_stride, args.x_stride, decoded, count, sums + 16 * r);
+  for (; r + 12 <= args.m; r += 12, ahead.bytes_a_k = 0) {
+    add_products<12>(x + r * args.x_stride, args.x_stride, decoded, count, sums + 16 * r, ahead);
   }
-  for (; r + 4 <= args.m; r += 4) {
-    add_products<4>(x + r * args.x_stride, args.x_stride, decoded, count, sums + 16 * r);
+  for (; r + 4 <= args.m; r += 4, ahead.bytes_a_k = 0) {
+    add_products<4>(x + r * args.x_stride, args.x_stride, decoded, count, sums + 16 * r, ahead);
   }
-  for (; r < args.m; ++r) {
-    add_products<1>(x + r * args.x_stride, args.x_stride, decoded, count, sums + 16 * r);
+  for (; r < args.m; ++r, ahead.bytes_a_k = 0) {
+    add_products<1>(x + r * args.x_stride, args.x_stride, decoded, count, sums + 16 * r, ahead);
+  }
+}
+
+// sums[p][r][16] of `panels` panels of a plain kind.
+template <DType kind, int rows, int panels>
+void multiply_few(const GemmArgs& args, const PackedWeight& weight, int panel, float* sums) {
+  constexpr size_t kAhead = 1024;
+  const uint8_t* from[panels];
+  const float* x[rows];
+  for (int p = 0; p < panels; ++p) from[p] = panel_at<kind>(weight, panel + p);
+  for (int r = 0; r < rows; ++r) x[r] = args.x + r * args.x_stride;
+  __m512 acc[panels][rows];
+  for (int p = 0; p < panels; ++p) {
+    for (int r = 0; r < rows; ++r) acc[p][r] = _mm512_setzero_ps();
+  }
+  const auto add = [&](int p, int i, __m512 w) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; ++r) {
+      acc[p][r] = _mm512_fmadd_ps(_mm512_set1_ps(x[r][i]), w, acc[p][r]);
+    }
+  };
+  if constexpr (kind == DType::f32) {
+    for (int i = 0; i < args.k; ++i) {
+#pragma GCC unroll 4
+      for (int p = 0; p < panels; ++p) {
+        const uint8_t* at = from[p] + 64 * static_cast<size_t>(i);
+        _mm_prefetch(at + kAhead, _MM_HINT_T0);
+        add(p, i, _mm512_loadu_ps(at));
+      }
+    }
+  } else {
+    for (int i = 0; i < args.k; i += 2) {
+      const bool both = i + 1 < args.k;
+#pragma GCC unroll 4
+      for (int p = 0; p < panels; ++p) {
+        const uint8_t* at = from[p] + 32 * static_cast<size_t>(i);
+        _mm_prefetch(at + kAhead, _MM_HINT_T0);
+        const EvenOdd w = even_and_odd<kind>(_mm512_loadu_si512(at));
+        add(p, i, w.even);
+        if (both) add(p, i + 1, w.odd);
+      }
+    }
+  }
+  for (int p = 0; p < panels; ++p) {
+    for (int r = 0; r < rows; ++r) _mm512_storeu_ps(sums + 16 * (p * rows + r), acc[p][r]);
+  }
+}
+
+template <DType kind, int rows>
+void multiply_few_panels(const GemmArgs& args, const PackedWeight& weight, int panel, int count,
+                         float* sums) {
+  if (count == avx512::kSideBySide) {
+    return multiply_few<kind, rows, avx512::kSideBySide>(args, weight, panel, sums);
+  }
+  for (int p = 0; p < count; ++p, sums += 16 * rows) {
+    multiply_few<kind, rows, 1>(args, weight, panel + p, sums);
+  }
+}
+
+template <DType kind>
+void multiply_few_rows(const GemmArgs& args, const PackedWeight& weight, int panel, int count,
+                       float* sums) {
+  switch (args.m) {
+    case 1:
+      return multiply_few_panels<kind, 1>(args, weight, panel, count, sums);
+    case 2:
+      return multiply_few_panels<kind, 2>(args, weight, panel, count, sums);
+    case 3:
+      return multiply_few_panels<kind, 3>(args, weight, panel, count, sums);
+    default:
+      return multiply_few_panels<kind, 4>(args, weight, panel, count, sums);
   }
 }
 
@@ -42,17 +124,31 @@ void add_all_rows(const GemmArgs& args, int first_k, int count, const float* dec
 
 namespace avx512 {
 
+void multiply_panels_few(const GemmArgs& args, const PackedWeight& weight, int panel, int count,
+                         float* sums) {
+  switch (weight.kind) {
+    case DType::f32:
+      return multiply_few_rows<DType::f32>(args, weight, panel, count, sums);
+    case DType::bf16:
+      return multiply_few_rows<DType::bf16>(args, weight, panel, count, sums);
+    default:
+      return multiply_few_rows<DType::f16>(args, weight, panel, count, sums);
+  }
+}
+
 void multiply_panel_f32(const GemmArgs& args, const PackedWeight& weight, int panel, float* tiles,
                         float* sums) {
   for (int r = 0; r < args.m; ++r) _mm512_storeu_ps(sums + 16 * r, _mm512_setzero_ps());
   with_kind(weight.kind, [&]<DType kind>() {
     const uint8_t* from = panel_at<kind>(weight, panel);
+    const size_t bytes_a_k = panel_bytes<kind>(args.k) / padded_k(args.k);
     for (int k = 0; k < args.k; k += kChunk) {
       const int count = args.k - k < kChunk ? args.k - k : kChunk;
       for (int t = 0; t * kTileK < count; ++t) {
         decode_tile<kind>(from, args.k, k / kTileK + t, tiles + t * kTileK * 16);
       }
-      add_all_rows(args, k, count, tiles, sums);
+      const uint8_t* next = from + bytes_a_k * static_cast<size_t>(k + kChunk);
+      add_all_rows(args, k, count, tiles, sums, {next, bytes_a_k});
     }
   });
 }

@@ -9,49 +9,101 @@
 namespace millrace::kernels {
 namespace {
 
-inline __m512i broadcast4(const int8_t* from) {
-  int32_t four;
-  __builtin_memcpy(&four, from, sizeof four);
-  return _mm512_set1_epi32(four);
-}
+// Groups of rows pass over a panel one after another.
+struct Pass {
+  int index, count;
+};
 
 // One group's rows.
 struct Rows {
   const int8_t* planes;
-  const float* sums;  // of the kind's groups, of the first row
+  const float* sums;  // of the first row: of its groups of 16, of 32, and of all
   size_t sums_stride;
   const float* scales;
 };
 
-template <DType kind>
-inline ScaleMin scale_and_offset(const uint8_t* scales, size_t group) {
-  ScaleMin s = scale_min<kind>(scales, group);
-  if constexpr (!kHasMin<kind>) {
-    s.m = _mm512_mul_ps(s.d, _mm512_set1_ps(-static_cast<float>(Traits<kind>::zero)));
-  }
-  return s;
+inline size_t sums_of_a_row(size_t k) {
+  return k / 16 + k / 32 + 1;
 }
 
-template <int rows>
-inline void add_offsets(const Rows& x, size_t group, __m512 m, __m512* offset) {
+// Integers are added up over so many k before a scale: what shares one within a tile.
+template <DType kind>
+constexpr int kSpan = kBlocksAScale<kind> > 1 ? kTileK : kGroup<kind>;
+
+// Σ x of group `index` (of kSpan) of row r.
+template <DType kind>
+inline float sum_of(const Rows& x, int r, size_t index, size_t k) {
+  const float* sums = x.sums + static_cast<size_t>(r) * x.sums_stride;
+  if constexpr (kSpan<kind> == 16) return sums[index];
+  const float* of_32 = sums + k / 16;
+  if constexpr (kSpan<kind> == 32) return of_32[index];
+  return of_32[2 * index] + of_32[2 * index + 1];
+}
+
+template <DType kind, int rows>
+inline void add_offsets(const Rows& x, size_t index, size_t k, __m512 m, __m512* offset) {
 #pragma GCC unroll 8
   for (int r = 0; r < rows; ++r) {
-    const float sum = x.sums[static_cast<size_t>(r) * x.sums_stride + group];
-    offset[r] = _mm512_fmadd_ps(m, _mm512_set1_ps(sum), offset[r]);
+    offset[r] = _mm512_fmadd_ps(m, _mm512_set1_ps(sum_of<kind>(x, r, index, k)), offset[r]);
+  }
+}
+
+// One scale a row: integers are added up over k, and only then become floats.
+template <int rows>
+void multiply_row_scaled(const Rows& x, const PackedWeight& weight, int panel, Pass pass,
+                         float* sums) {
+  constexpr DType kind = DType::i8;
+  constexpr int kMostTiles = 512;  // 2^31 > 512 · 64 · 255 · 128
+  const uint8_t* tile = panel_at<kind>(weight, panel);
+  const uint8_t* scales = tile + values_bytes<kind>(weight.k);
+  const int num_tiles = static_cast<int>(padded_k(weight.k)) / kTileK;
+  Lookahead ahead = look_ahead(tile, panel_bytes<kind>(weight.k), rows, pass.index, pass.count);
+  __m512 acc[rows];
+  for (int r = 0; r < rows; ++r) acc[r] = _mm512_setzero_ps();
+  const int8_t* four = x.planes;
+  for (int begin = 0; begin < num_tiles; begin += kMostTiles) {
+    const int end = begin + kMostTiles < num_tiles ? begin + kMostTiles : num_tiles;
+    __m512i high[rows], low[rows];
+    for (int r = 0; r < rows; ++r) high[r] = low[r] = _mm512_setzero_si512();
+    for (int t = begin; t < end; ++t, tile += kTileBytes<Values::u8>) {
+      ahead.upto(t + 1, num_tiles);
+#pragma GCC unroll 16
+      for (int i = 0; i < kTileK / 4; ++i, four += 8 * rows) {
+        const __m512i codes = code_row<Values::u8>(tile, i);
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; ++r) {
+          high[r] = _mm512_dpbusd_epi32(high[r], codes, broadcast4(four + 8 * r));
+          low[r] = _mm512_dpbusd_epi32(low[r], codes, broadcast4(four + 8 * r + 4));
+        }
+      }
+    }
+    for (int r = 0; r < rows; ++r) {
+      acc[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(high[r]), _mm512_set1_ps(256.0f), acc[r]);
+      acc[r] = _mm512_add_ps(_mm512_cvtepi32_ps(low[r]), acc[r]);
+    }
+  }
+  const __m512 d = _mm512_loadu_ps(scales);
+  for (int r = 0; r < rows; ++r) {
+    const float all = x.sums[static_cast<size_t>(r + 1) * x.sums_stride - 1];
+    const __m512 offset = _mm512_set1_ps(-static_cast<float>(Traits<kind>::zero) * all);
+    const __m512 total = _mm512_mul_ps(_mm512_add_ps(acc[r], offset), d);
+    _mm512_storeu_ps(sums + 16 * r, _mm512_mul_ps(total, _mm512_set1_ps(x.scales[r])));
   }
 }
 
 // Eight rows have no registers left for their offsets: those take a pass of their own, in the same
 // order of additions.
 template <DType kind, int rows>
-void multiply(const Rows& x, const PackedWeight& weight, int panel, bool first, float* sums) {
+void multiply(const Rows& x, const PackedWeight& weight, int panel, Pass pass, float* sums) {
   constexpr Values values = Traits<kind>::values;
-  constexpr int group = kGroup<kind>, groups = kTileK / group;
+  constexpr int group = kSpan<kind>, groups = kTileK / group;
+  constexpr size_t scales_each = group > kGroup<kind> ? 2 : 1;
   constexpr bool apart = rows > 4;
   const uint8_t* tile = panel_at<kind>(weight, panel);
   const uint8_t* scales = tile + values_bytes<kind>(weight.k);
-  const int num_tiles = static_cast<int>(padded_k(weight.k)) / kTileK;
-  Lookahead ahead(tile, first ? panel_bytes<kind>(weight.k) : 0);
+  const size_t k = padded_k(weight.k);
+  const int num_tiles = static_cast<int>(k) / kTileK;
+  Lookahead ahead = look_ahead(tile, panel_bytes<kind>(weight.k), rows, pass.index, pass.count);
   __m512 acc[rows], offset[rows];
   for (int r = 0; r < rows; ++r) acc[r] = offset[r] = _mm512_setzero_ps();
   const int8_t* four = x.planes;
@@ -61,7 +113,7 @@ void multiply(const Rows& x, const PackedWeight& weight, int panel, bool first, 
     for (int g = 0; g < groups; ++g) {
       __m512i high[rows], low[rows];
       for (int r = 0; r < rows; ++r) high[r] = low[r] = _mm512_setzero_si512();
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int i = 0; i < group / 4; ++i, four += 8 * rows) {
         const __m512i codes = code_row<values>(tile, g * (group / 4) + i);
 #pragma GCC unroll 8
@@ -71,18 +123,19 @@ void multiply(const Rows& x, const PackedWeight& weight, int panel, bool first, 
         }
       }
       const size_t index = static_cast<size_t>(t * groups + g);
-      const ScaleMin s = scale_and_offset<kind>(scales, index);
+      const ScaleMin s = scale_and_offset<kind>(scales, scales_each * index);
 #pragma GCC unroll 8
       for (int r = 0; r < rows; ++r) {
         const __m512i dot = _mm512_add_epi32(_mm512_slli_epi32(high[r], 8), low[r]);
         acc[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), s.d, acc[r]);
       }
-      if constexpr (!apart) add_offsets<rows>(x, index, s.m, offset);
+      if constexpr (!apart) add_offsets<kind, rows>(x, index, k, s.m, offset);
     }
   }
   if constexpr (apart) {
     for (size_t i = 0; i < static_cast<size_t>(num_tiles * groups); ++i) {
-      add_offsets<rows>(x, i, scale_and_offset<kind>(scales, i).m, offset);
+      const ScaleMin s = scale_and_offset<kind>(scales, scales_each * i);
+      add_offsets<kind, rows>(x, i, k, s.m, offset);
     }
   }
   for (int r = 0; r < rows; ++r) {
@@ -97,9 +150,6 @@ struct Scratch {
   float* sums;
   float* scales;
 };
-inline size_t sums_of_a_row(size_t k) {
-  return k / 16 + k / 32;
-}
 inline Scratch lay_out(void* scratch, int m, int k) {
   const auto rows = static_cast<size_t>(avx512::vnni_padded_rows(m));
   Scratch out;
@@ -112,7 +162,8 @@ inline Scratch lay_out(void* scratch, int m, int k) {
 // Row `r` of a group of `group` rows whose planes begin at `planes`.
 float quantize_into(const float* x, int k, int8_t* planes, int group, int r, float* sums) {
   const size_t padded = padded_k(k);
-  return quantize_row(x, k, sums, sums + padded / 16, [&](int b, __m256i high, __m256i low) {
+  float* const sums32 = sums + padded / 16;
+  const float scale = quantize_row(x, k, sums, sums32, [&](int b, __m256i high, __m256i low) {
     const __m256i even = _mm256_unpacklo_epi32(high, low);  // quads 0 1 4 5, high and low
     const __m256i odd = _mm256_unpackhi_epi32(high, low);   // quads 2 3 6 7
     alignas(32) int64_t quads[8];
@@ -125,6 +176,10 @@ float quantize_into(const float* x, int k, int8_t* planes, int group, int r, flo
         (static_cast<size_t>(b) * 8 * static_cast<size_t>(group) + static_cast<size_t>(r)) * 8;
     for (int q = 0; q < 8; ++q, to += 8 * group) __builtin_memcpy(to, quads + q, 8);
   });
+  float all = 0;
+  for (size_t b = 0; b < padded / 32; ++b) all += sums32[b];
+  sums32[padded / 32] = all;
+  return scale;
 }
 
 // A row that is not there.
@@ -188,23 +243,16 @@ void multiply_panel_vnni(const VnniInput& x, const PackedWeight& weight, int pan
       const auto k = static_cast<size_t>(x.k);
       for (int first = 0; first < x.rows; first += 8, sums += 8 * 16) {
         const auto row = static_cast<size_t>(first);
-        const float* row_sums = x.sums + row * sums_of_a_row(k);
-        const Rows rows = {x.planes + row * 2 * k,
-                           kGroup<kind> == 16 ? row_sums : row_sums + k / 16, sums_of_a_row(k),
-                           x.scales + row};
-        switch (vnni_group(x.rows - first)) {
-          case 1:
-            multiply<kind, 1>(rows, weight, panel, first == 0, sums);
-            break;
-          case 2:
-            multiply<kind, 2>(rows, weight, panel, first == 0, sums);
-            break;
-          case 4:
-            multiply<kind, 4>(rows, weight, panel, first == 0, sums);
-            break;
-          default:
-            multiply<kind, 8>(rows, weight, panel, first == 0, sums);
-        }
+        const Rows rows = {x.planes + row * 2 * k, x.sums + row * sums_of_a_row(k),
+                           sums_of_a_row(k), x.scales + row};
+        const Pass pass = {first / 8, (x.rows + 7) / 8};
+        with_rows(vnni_group(x.rows - first), [&]<int count>() {
+          if constexpr (Traits<kind>::scales == Scales::row) {
+            multiply_row_scaled<count>(rows, weight, panel, pass, sums);
+          } else {
+            multiply<kind, count>(rows, weight, panel, pass, sums);
+          }
+        });
       }
     }
   });

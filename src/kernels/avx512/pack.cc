@@ -32,15 +32,17 @@ struct CodeBlock {
 };
 
 template <DType kind>
-constexpr size_t kSourceBytes = kind == DType::q4_0   ? 18
-                                : kind == DType::q4_1 ? 20
-                                : kind == DType::q5_0 ? 22
-                                : kind == DType::q5_1 ? 24
-                                : kind == DType::q8_0 ? 34
-                                : kind == DType::q4_k ? 144
-                                : kind == DType::q5_k ? 176
-                                : kind == DType::q6_k ? 210
-                                                      : 32;
+constexpr size_t kSourceBytes = kind == DType::q4_0      ? 18
+                                : kind == DType::q4_1    ? 20
+                                : kind == DType::q5_0    ? 22
+                                : kind == DType::q5_1    ? 24
+                                : kind == DType::q8_0    ? 34
+                                : kind == DType::q4_k    ? 144
+                                : kind == DType::q5_k    ? 176
+                                : kind == DType::q6_k    ? 210
+                                : kind == DType::q4_g64  ? 36
+                                : kind == DType::q4_g128 ? 68
+                                                         : 32;
 
 // 16 bytes: element i in the low nibble of byte i, element i + 16 in the high one.
 void split_nibbles(const uint8_t* from, uint8_t* codes) {
@@ -64,12 +66,13 @@ CodeBlock block_codes(const uint8_t* row, int b) {
   CodeBlock out;
   uint8_t* codes = out.codes;
   constexpr bool is_super = kind == DType::q4_k || kind == DType::q5_k || kind == DType::q6_k;
-  const uint8_t* block = row + static_cast<size_t>(is_super ? b / 8 : b) * kSourceBytes<kind>;
+  constexpr int span = is_super ? 8 : static_cast<int>(kBlocksAScale<kind>);
+  const uint8_t* block = row + static_cast<size_t>(b / span) * kSourceBytes<kind>;
   const int sub = b % 8;
   if constexpr (kind == DType::q4_0) {
     split_nibbles(block + 2, codes);
-  } else if constexpr (kind == DType::q4_1) {
-    split_nibbles(block + 4, codes);
+  } else if constexpr (kind == DType::q4_1 || kind == DType::q4_g64 || kind == DType::q4_g128) {
+    split_nibbles(block + 4 + 16 * (b % span), codes);
   } else if constexpr (kind == DType::q5_0) {
     split_nibbles(block + 6, codes);
     add_fifth_bits(block + 2, codes);
@@ -133,8 +136,9 @@ void put_scales(const PackArgs& args, const uint8_t* row_data, int row, uint8_t*
     memcpy(scales + 4 * lane, args.scales + row, 4);
     return;
   }
-  const int num_blocks =
-      args.k / static_cast<int>(form == Scales::k || form == Scales::k6 ? kSuperBlock : kBlock);
+  constexpr size_t span =
+      form == Scales::k || form == Scales::k6 ? kSuperBlock : kBlock * kBlocksAScale<kind>;
+  const int num_blocks = args.k / static_cast<int>(span);
   for (int b = 0; b < num_blocks; ++b) {
     const uint8_t* block = row_data + static_cast<size_t>(b) * kSourceBytes<kind>;
     const auto at = static_cast<size_t>(b);
@@ -192,6 +196,10 @@ size_t block_elements(DType kind) {
     case DType::q5_k:
     case DType::q6_k:
       return kSuperBlock;
+    case DType::q4_g64:
+      return 2 * kBlock;
+    case DType::q4_g128:
+      return 4 * kBlock;
     case DType::q4_0:
     case DType::q4_1:
     case DType::q5_0:

@@ -13,7 +13,7 @@
 // Codes are unsigned: w = d·(code - zero) + m. Behind a panel's values come its scales:
 //   i8            f32 [16]
 //   d             f16 [blocks][16]                       q8_0 q4_0 q5_0
-//   d, m          f16 [blocks][2][16]                    q4_1 q5_1
+//   d, m          f16 [blocks][2][16]                    q4_1 q5_1; of 64 and 128 k: q4_g64 q4_g128
 //   K             a 256-block: u8 scale [8][16], u8 min [8][16], f16 d [16], f16 dmin [16]
 //   q6_k          a 256-block: i8 scale [16][16], f16 d [16], 32 bytes unused
 // q5_* are kept as 8-bit codes. k is padded to a multiple of 64, rows to 16. Nobody reads sums of
@@ -36,80 +36,48 @@ constexpr int kSuperBlock = 256;
 enum class Values { f32, pair, u8, u4, u6 };
 enum class Scales { none, row, d, dm, k, k6 };
 
+template <Values values_, Scales scales_, int zero_>
+struct TraitsOf {
+  static constexpr Values values = values_;
+  static constexpr Scales scales = scales_;
+  static constexpr int zero = zero_;
+};
 template <DType kind>
 struct Traits;
 template <>
-struct Traits<DType::f32> {
-  static constexpr Values values = Values::f32;
-  static constexpr Scales scales = Scales::none;
-  static constexpr int zero = 0;
-};
+struct Traits<DType::f32> : TraitsOf<Values::f32, Scales::none, 0> {};
 template <>
-struct Traits<DType::bf16> {
-  static constexpr Values values = Values::pair;
-  static constexpr Scales scales = Scales::none;
-  static constexpr int zero = 0;
-};
+struct Traits<DType::bf16> : TraitsOf<Values::pair, Scales::none, 0> {};
 template <>
-struct Traits<DType::f16> {
-  static constexpr Values values = Values::pair;
-  static constexpr Scales scales = Scales::none;
-  static constexpr int zero = 0;
-};
+struct Traits<DType::f16> : TraitsOf<Values::pair, Scales::none, 0> {};
 template <>
-struct Traits<DType::i8> {
-  static constexpr Values values = Values::u8;
-  static constexpr Scales scales = Scales::row;
-  static constexpr int zero = 128;
-};
+struct Traits<DType::i8> : TraitsOf<Values::u8, Scales::row, 128> {};
 template <>
-struct Traits<DType::q8_0> {
-  static constexpr Values values = Values::u8;
-  static constexpr Scales scales = Scales::d;
-  static constexpr int zero = 128;
-};
+struct Traits<DType::q8_0> : TraitsOf<Values::u8, Scales::d, 128> {};
 template <>
-struct Traits<DType::q5_0> {
-  static constexpr Values values = Values::u8;
-  static constexpr Scales scales = Scales::d;
-  static constexpr int zero = 16;
-};
+struct Traits<DType::q5_0> : TraitsOf<Values::u8, Scales::d, 16> {};
 template <>
-struct Traits<DType::q4_0> {
-  static constexpr Values values = Values::u4;
-  static constexpr Scales scales = Scales::d;
-  static constexpr int zero = 8;
-};
+struct Traits<DType::q4_0> : TraitsOf<Values::u4, Scales::d, 8> {};
 template <>
-struct Traits<DType::q4_1> {
-  static constexpr Values values = Values::u4;
-  static constexpr Scales scales = Scales::dm;
-  static constexpr int zero = 0;
-};
+struct Traits<DType::q4_1> : TraitsOf<Values::u4, Scales::dm, 0> {};
 template <>
-struct Traits<DType::q5_1> {
-  static constexpr Values values = Values::u8;
-  static constexpr Scales scales = Scales::dm;
-  static constexpr int zero = 0;
-};
+struct Traits<DType::q4_g64> : TraitsOf<Values::u4, Scales::dm, 0> {};
 template <>
-struct Traits<DType::q4_k> {
-  static constexpr Values values = Values::u4;
-  static constexpr Scales scales = Scales::k;
-  static constexpr int zero = 0;
-};
+struct Traits<DType::q4_g128> : TraitsOf<Values::u4, Scales::dm, 0> {};
 template <>
-struct Traits<DType::q5_k> {
-  static constexpr Values values = Values::u8;
-  static constexpr Scales scales = Scales::k;
-  static constexpr int zero = 0;
-};
+struct Traits<DType::q5_1> : TraitsOf<Values::u8, Scales::dm, 0> {};
 template <>
-struct Traits<DType::q6_k> {
-  static constexpr Values values = Values::u6;
-  static constexpr Scales scales = Scales::k6;
-  static constexpr int zero = 32;
-};
+struct Traits<DType::q4_k> : TraitsOf<Values::u4, Scales::k, 0> {};
+template <>
+struct Traits<DType::q5_k> : TraitsOf<Values::u8, Scales::k, 0> {};
+template <>
+struct Traits<DType::q6_k> : TraitsOf<Values::u6, Scales::k6, 32> {};
+
+// Blocks of 32 that share a scale, where scales are not in super-blocks.
+template <DType kind>
+constexpr size_t kBlocksAScale = kind == DType::q4_g64    ? 2
+                                 : kind == DType::q4_g128 ? 4
+                                                          : 1;
 
 // Calls f.template operator()<kind>() for a kind that these tables hold.
 template <class F>
@@ -131,6 +99,10 @@ inline auto with_kind(DType kind, const F& f) {
       return f.template operator()<DType::q4_0>();
     case DType::q4_1:
       return f.template operator()<DType::q4_1>();
+    case DType::q4_g64:
+      return f.template operator()<DType::q4_g64>();
+    case DType::q4_g128:
+      return f.template operator()<DType::q4_g128>();
     case DType::q5_1:
       return f.template operator()<DType::q5_1>();
     case DType::q4_k:
@@ -175,7 +147,7 @@ constexpr size_t kSuperScaleBytes = 320;  // both K forms
 
 template <DType kind>
 inline size_t scales_bytes(int k) {
-  const size_t blocks = padded_k(k) / kBlock;
+  const size_t blocks = padded_k(k) / kBlock / kBlocksAScale<kind>;
   switch (Traits<kind>::scales) {
     case Scales::none:
       return 0;

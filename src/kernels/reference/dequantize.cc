@@ -38,6 +38,16 @@ void q4_1(const std::uint8_t* block, float* out) {
   }
 }
 
+// d f16, m f16, then for each 32 nibbles as q4_0: d·q + m.
+template <int size>
+void q4_group(const std::uint8_t* block, float* out) {
+  const float d = half_at(block, 0), m = half_at(block, 2);
+  for (int i = 0; i < size; ++i) {
+    const std::uint8_t byte = block[4 + i / kBlock * 16 + i % 16];
+    out[i] = d * static_cast<float>(i % kBlock < 16 ? byte & 0xf : byte >> 4) + m;
+  }
+}
+
 // d f16, u32 with the fifth bit of element i at bit i, nibbles as q4_0.
 void q5_0(const std::uint8_t* block, float* out) {
   const float d = half_at(block, 0);
@@ -145,9 +155,9 @@ void blocks(void (*decode)(const std::uint8_t*, float*), DType kind, const void*
 }  // namespace
 
 bool is_weight_kind(DType kind) {
-  constexpr DType kKinds[] = {DType::f32,  DType::f16,  DType::bf16, DType::i8,
-                              DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1,
-                              DType::q8_0, DType::q4_k, DType::q5_k, DType::q6_k};
+  constexpr DType kKinds[] = {DType::f32,  DType::f16,  DType::bf16,   DType::i8,     DType::q4_0,
+                              DType::q4_1, DType::q5_0, DType::q5_1,   DType::q8_0,   DType::q4_k,
+                              DType::q5_k, DType::q6_k, DType::q4_g64, DType::q4_g128};
   return std::ranges::find(kKinds, kind) != std::end(kKinds);
 }
 
@@ -195,6 +205,10 @@ void dequantize_row(DType kind, const void* row, int k, float scale, float* out)
       return blocks(q5_k, kind, row, k, out);
     case DType::q6_k:
       return blocks(q6_k, kind, row, k, out);
+    case DType::q4_g64:
+      return blocks(q4_group<64>, kind, row, k, out);
+    case DType::q4_g128:
+      return blocks(q4_group<128>, kind, row, k, out);
     default:
       return;  // packed_bytes() refuses every other kind
   }

@@ -1,0 +1,64 @@
+#include "backends/short_runs.h"
+
+#include <gtest/gtest.h>
+
+namespace millrace::backends {
+namespace {
+
+TEST(ShortRuns, NothingIsTriedHereBeforeItWasSeenElsewhere) {
+  ShortRuns runs;
+  EXPECT_FALSE(runs.run_here(16));
+  runs.ran_elsewhere(40'000);
+  EXPECT_TRUE(runs.run_here(16));
+}
+
+TEST(ShortRuns, WhatTakesLongElsewhereIsNotTried) {
+  ShortRuns runs;
+  runs.ran_elsewhere(ShortRuns::kWorthTryingNs);
+  EXPECT_FALSE(runs.run_here(16));
+}
+
+TEST(ShortRuns, StaysHereWhileShort) {
+  ShortRuns runs;
+  runs.ran_elsewhere(60'000);
+  runs.ran_here(16, 8'000);
+  for (int i = 0; i < 3000; ++i) EXPECT_TRUE(runs.run_here(16)) << i;
+}
+
+TEST(ShortRuns, OneLongTimeChangesNothing) {
+  ShortRuns runs;
+  runs.ran_elsewhere(60'000);
+  runs.ran_here(16, 8'000);
+  runs.ran_here(16, 50'000'000);
+  EXPECT_TRUE(runs.run_here(16));
+}
+
+TEST(ShortRuns, LeavesWhenTimesStayLong) {
+  ShortRuns runs;
+  runs.ran_elsewhere(60'000);
+  runs.ran_here(16, 50'000);
+  for (int i = 0; i < 30; ++i) runs.ran_here(16, 400'000);
+  (void)runs.run_here(16);  // the one that looks again
+  EXPECT_FALSE(runs.run_here(16));
+}
+
+TEST(ShortRuns, LargerInputsAreExpectedToTakeLonger) {
+  ShortRuns runs;
+  runs.ran_elsewhere(60'000);
+  runs.ran_here(10'000, 20'000);
+  (void)runs.run_here(10'000);
+  EXPECT_TRUE(runs.run_here(40'000));
+  EXPECT_FALSE(runs.run_here(60'000));
+}
+
+TEST(ShortRuns, LooksAgainNowAndThen) {
+  ShortRuns runs;
+  runs.ran_elsewhere(60'000);
+  runs.ran_here(16, 300'000);
+  int tried = 0;
+  for (std::uint32_t i = 0; i < 4 * ShortRuns::kTryAgainEvery; ++i) tried += runs.run_here(16);
+  EXPECT_EQ(tried, 4);
+}
+
+}  // namespace
+}  // namespace millrace::backends

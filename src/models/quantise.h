@@ -1,0 +1,27 @@
+// Our own weight kinds, made from float weights at load: 8 bits with one scale an output (i8), or 4
+// bits in groups of 32, 64 or 128 inputs with scale and minimum (q4_1, q4_g64, q4_g128).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "tensor/dtype.h"
+
+namespace millrace::models {
+
+enum class Quantization : std::uint8_t { none, int8, int4_g32, int4_g64, int4_g128 };
+
+// "none", "int8", "int4" (groups of 32), "int4-g32", "int4-g64", "int4-g128"; empty is none.
+std::optional<Quantization> quantization_from(std::string_view word);
+
+// The kind that rows of k inputs get: the widest group up to the one asked for that divides k, else
+// i8.
+DType quantised_kind(Quantization quantization, int k);
+
+// One row of k finite values as `kind` (one of the above). Writes the row in the kind's own format
+// (i8: k bytes) to `out`. Returns the row's scale for i8, else 1.
+float quantise_row(DType kind, const float* row, int k, std::byte* out);
+
+}  // namespace millrace::models
