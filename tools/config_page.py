@@ -16,7 +16,25 @@ PAGE = ROOT / "docs" / "configuration.md"
 TOO_LARGE = "9" * 18
 
 # Of model.toml alone: no flag declares it, so its line is written here.
-MODEL_ONLY = {"max-batch-size": ("N", "auto", "Rows that one batch of a graph model holds at most; 1: requests are never merged.")}
+MODEL_ONLY = {
+    "max-batch-size": ("N", "auto", "Rows that one batch of a graph model holds at most; 1: requests are never merged."),
+    "batch-axis": ("auto|0|none", "auto", "Whether a graph's first dimension is a batch."),
+    "preferred-batch-sizes": ("N,N", "", "Sizes of which a batch does not wait."),
+    "max-queue-delay-us": ("N", "auto", "Microseconds that a request to a graph model waits for company."),
+    "max-queue-size": ("N", "256", "Requests that wait for a graph model."),
+    "default-timeout-us": ("N", "off", "Microseconds that a request to a graph model waits at most."),
+    "timeout-action": ("reject|delay", "reject", "What is done with a request that has waited so long."),
+    "priority-levels": ("N", "any", "Levels of requests' priority; 1 is first."),
+    "default-priority-level": ("N", "auto", "Level of requests that name none."),
+    "instances": ("N", "auto", "Executions of a graph model at once."),
+    "device": ("NAME", "CPU", "Device of a graph model."),
+    "performance-hint": ("latency|throughput", "latency", "What the runtime is to favour."),
+    "inference-precision": ("auto|f32|bf16|f16", "auto", "What the runtime computes in."),
+    "sequences": ("true|false", "false", "The model keeps state between the requests of a sequence; [[state]] says so, too."),
+    "max-sequence-idle-us": ("N", "60000000", "Microseconds after which an idle sequence is forgotten."),
+    "max-sequences": ("N", "4096", "Sequences alive at once."),
+    "version-policy": ("latest|latest:N|all|specific:N,N", "latest", "Which numbered versions are served."),
+}
 
 HEAD = """\
 <!-- Made by tools/config_page.py; change what it reads, not this page. -->
@@ -124,7 +142,7 @@ def limits(binary, command, name):
 
 def takes_in_model_toml(binary, name, value):
     """Whether a model's own file may set it: asked of a folder with such a file."""
-    sample = {"": "true", "N": "1", "BYTES": '"1GiB"', "NAME": '"auto"'}.get(value, f'"{value.split("|")[0]}"')
+    sample = {"": "true", "N": "1", "BYTES": '"1GiB"', "NAME": '"auto"', "N,N": '"4,8"'}.get(value, f'"{value.split("|")[0]}"')
     with tempfile.TemporaryDirectory() as folder:
         model = pathlib.Path(folder) / "some"
         model.mkdir()
@@ -165,7 +183,7 @@ def settings_table(binary, commands):
         rows.append([code(flag), code(variable), shown, code(default), ", ".join(also), cell(meaning)])
     for name, (value, default, meaning) in MODEL_ONLY.items():
         assert takes_in_model_toml(binary, name, value)
-        rows.append(["", "", value, code(default), f"`model.toml` only: `{name}`", meaning])
+        rows.append(["", "", value_text(value), code(default), f"`model.toml` only: `{name}`", meaning])
     return table(["flag", "variable", "value", "default", "also in", "what it is"], rows)
 
 

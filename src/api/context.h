@@ -19,6 +19,8 @@ struct ApiOptions {
   int max_choices = 8;                      // n
   int default_max_tokens = 4096;            // of a chat answer, where the request is silent
   std::chrono::seconds sync_deadline{300};  // of answers that are not streamed
+  // Clients may load and unload models too, not the operator alone.
+  bool allow_repository_control = false;
 };
 
 struct ApiContext {

@@ -77,15 +77,14 @@ constexpr PictureLine kPictures[] = {
 };
 
 constexpr Line kAdmin[] = {
-    {"GET", "/metrics", get_metrics},
-    {"GET", "/ping", get_live, true},
-    {"GET", "/health", get_ready, true},
-    {"GET", "/health/live", get_live, true},
-    {"GET", "/health/ready", get_ready, true},
-    {"GET", "/version", get_version},
-    {"GET", "/models", get_model_states},
-    {"GET", "/traces", get_traces},
+    {"GET", "/metrics", get_metrics},          {"GET", "/ping", get_live, true},
+    {"GET", "/health", get_ready, true},       {"GET", "/health/live", get_live, true},
+    {"GET", "/health/ready", get_ready, true}, {"GET", "/version", get_version},
+    {"GET", "/models", get_model_states},      {"GET", "/traces", get_traces},
     {"GET", "/traces/{id}", get_trace},
+};
+
+constexpr Line kRepository[] = {
     {"POST", "/v2/repository/index", post_repository_index},
     {"POST", "/v2/repository/models/{model}/load", post_repository_load},
     {"POST", "/v2/repository/models/{model}/unload", post_repository_unload},
@@ -134,10 +133,13 @@ void add_public_routes(net::Router& router, const ApiContext& context) {
   for (const Line& line : kKserve) add(router, line, context);
   for (const char* pattern : kInfer) add_infer(router, pattern, context);
   for (const PictureLine& line : kPictures) add_pictures(router, line, context);
+  if (!context.options.allow_repository_control) return;
+  for (const Line& line : kRepository) add(router, line, context);
 }
 
 void add_admin_routes(net::Router& router, const ApiContext& context) {
   for (const Line& line : kAdmin) add(router, line, context);
+  for (const Line& line : kRepository) add(router, line, context);
 }
 
 }  // namespace millrace::api

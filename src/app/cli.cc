@@ -46,15 +46,16 @@ void add_flags(CLI::App& command, const Settings& settings, GivenFlags& given) {
       command.add_flag_function("--no-" + setting.name, off, "Do not: " + setting.help)
           ->group(shows_off ? group : "");
     } else {
-      command
-          .add_option_function<std::string>(
-              "--" + setting.name,
-              [&given, name = setting.name](const std::string& text) {
-                given.values.emplace_back(name, text);
-              },
-              help)
-          ->type_name(setting.value_name)
-          ->group(group);
+      CLI::Option* const option = command.add_option_function<std::string>(
+          "--" + setting.name,
+          [&given, name = setting.name](const std::string& text) {
+            given.values.emplace_back(name, text);
+          },
+          help);
+      option->type_name(setting.value_name)->group(group);
+      if (setting.is_repeatable) {
+        option->delimiter(',')->multi_option_policy(CLI::MultiOptionPolicy::Join);
+      }
     }
   }
   command

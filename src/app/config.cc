@@ -63,6 +63,12 @@ void declare_settings(Settings& settings, ServeConfig& config) {
                    "Record the spans of one request in N; 0: only of those that ask.");
   settings.integer("shutdown-timeout", config.shutdown_timeout, 0, 3600,
                    "Seconds that running requests get at the end.");
+  settings.choice("model-control-mode", config.model_control_mode, {"none", "poll", "explicit"},
+                  "Who decides what is loaded: all at start, the folder as it changes, clients.");
+  settings.integer("repository-poll-secs", config.repository_poll_secs, 1, 86'400,
+                   "Seconds between two looks at the models folder (poll).");
+  settings.list("load-model", config.load_model, "NAMES",
+                "Models to load at start, with commas between; * is all (explicit).");
   declare_model_settings(settings, config);
 }
 
@@ -85,6 +91,10 @@ Status check_config(const ServeConfig& config) {
                        " can be reached by other machines, and there is no key or TLS yet; "
                        "listen on 127.0.0.1, or add --insecure if the network is trusted",
                    "host");
+  }
+  if (!config.load_model.empty() && config.model_control_mode != "explicit") {
+    return invalid("--load-model needs --model-control-mode explicit: otherwise all are loaded",
+                   "load-model");
   }
   return {};
 }

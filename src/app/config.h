@@ -36,6 +36,10 @@ struct ServeConfig {
   std::string kv_cache_dtype = "auto";
   std::string quantization = "none";
   std::int64_t shutdown_timeout = 25;
+
+  std::string model_control_mode = "none";
+  std::int64_t repository_poll_secs = 15;
+  std::string load_model;
 };
 
 // Binds every setting to `config`, which must outlive `settings`.

@@ -41,6 +41,23 @@ std::vector<Backend*> pointers(const std::vector<std::unique_ptr<Backend>>& back
   return out;
 }
 
+serving::ModelStoreOptions store_options(const ServeConfig& c) {
+  serving::ModelStoreOptions options{
+      .path = c.models_dir,
+      .defaults = model_defaults(c),
+      .memory = {.total_bytes = c.memory_limit, .kv_cache_bytes = c.kv_cache_memory},
+      .poll_interval = std::chrono::seconds(c.repository_poll_secs)};
+  if (c.model_control_mode == "poll") options.control = serving::ModelControl::poll;
+  if (c.model_control_mode == "explicit") options.control = serving::ModelControl::explicit_only;
+  std::string_view names = c.load_model;
+  while (!names.empty()) {
+    const auto comma = std::min(names.find(','), names.size());
+    if (comma > 0) options.startup_models.emplace_back(names.substr(0, comma));
+    names.remove_prefix(std::min(comma + 1, names.size()));
+  }
+  return options;
+}
+
 net::HttpServerOptions listener(const ServeConfig& config, const char* name, std::int64_t port) {
   net::HttpServerOptions options;
   options.name = name;
@@ -62,10 +79,7 @@ struct Server::Parts {
       : config(c),
         backends(make_backends()),
         workers("worker", num_workers(c)),
-        store({.path = c.models_dir,
-               .defaults = model_defaults(c),
-               .memory = {.total_bytes = c.memory_limit, .kv_cache_bytes = c.kv_cache_memory}},
-              pointers(backends), metrics),
+        store(store_options(c), pointers(backends), metrics),
         admission({.max_requests = static_cast<int>(c.max_concurrent_requests)}),
         text(store, admission, workers, metrics),
         tensors(store, admission, workers),
@@ -77,7 +91,8 @@ struct Server::Parts {
                 .admission = admission,
                 .metrics = metrics,
                 .traces = traces,
-                .options = {.version = kVersion}} {
+                .options = {.version = kVersion,
+                            .allow_repository_control = c.model_control_mode == "explicit"}} {
     for (const auto& backend : backends) {
       auto* pipelines = dynamic_cast<serving::PipelineBackend*>(backend.get());
       if (pipelines) pipelines->connect(store, workers);

@@ -87,6 +87,12 @@ void Settings::text(std::string name, std::string& target, std::string value_nam
        }});
 }
 
+void Settings::list(std::string name, std::string& target, std::string value_name,
+                    std::string help) {
+  text(std::move(name), target, std::move(value_name), std::move(help));
+  settings_.back().is_repeatable = true;
+}
+
 void Settings::choice(std::string name, std::string& target, std::vector<std::string> values,
                       std::string help) {
   auto set = [&target, values](std::string_view text) -> Status {
@@ -194,9 +200,11 @@ Status Settings::apply_toml(std::string_view text, const std::string& file_name,
   if (!entries) return {};
   const std::string prefix = table.empty() ? std::string() : fmt::format("[{}] ", table);
   for (const auto& [key, node] : *entries) {
-    if (node.is_table() && std::ranges::find(left_out, key.str()) != left_out.end()) continue;
     std::string name(key.str());
     std::ranges::replace(name, '_', '-');
+    const bool has_tables =
+        node.is_table() || (node.is_array() && node.as_array()->is_array_of_tables());
+    if (has_tables && std::ranges::find(left_out, name) != left_out.end()) continue;
     const auto at = fmt::format("{}:{}: {}", file_name, key.source().begin.line, prefix);
     const Setting* setting = find(name);
     if (!setting) {

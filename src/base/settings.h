@@ -20,14 +20,17 @@ struct Setting {
   std::string help;
   std::string default_text;
   std::function<Status(std::string_view)>
-      set;               // parses, checks limits, stores; `param` is the name
-  bool is_list = false;  // set() takes its values one a line
+      set;                     // parses, checks limits, stores; `param` is the name
+  bool is_list = false;        // set() takes its values one a line
+  bool is_repeatable = false;  // a flag that is given again adds to it; commas between
 };
 
 class Settings {
  public:
   // Targets must outlive this.
   void text(std::string name, std::string& target, std::string value_name, std::string help);
+  // Words with commas between.
+  void list(std::string name, std::string& target, std::string value_name, std::string help);
   void choice(std::string name, std::string& target, std::vector<std::string> values,
               std::string help);
   void integer(std::string name, std::int64_t& target, std::int64_t min, std::int64_t max,
@@ -49,7 +52,7 @@ class Settings {
 
   // TOML: one `key = value` a setting, `_` and `-` alike. Errors give the line: "millrace.toml:3:
   // …". With a table's name only what stands in [table] is read, and errors say "[table] key";
-  // without, tables that are named in `left_out` are passed over.
+  // without, tables (and arrays of them) that are named in `left_out` are passed over.
   Status apply_toml(std::string_view toml, const std::string& file_name,
                     std::string_view table = {}, std::vector<std::string_view> left_out = {});
   // Reads MILLRACE_<NAME> of each setting through `lookup` (getenv, or a test's map; null: not

@@ -1,6 +1,7 @@
 // What a model is (for people, limits and metrics) and what a loader is told.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -27,10 +28,22 @@ struct ModelSpec {
   int max_num_batched_tokens = 0;
   int max_num_queued = 0;
   int num_threads = 0;
-  int max_batch_size = 0;           // rows that requests to a graph are merged to; 1: never merged
+  int max_batch_size = 0;  // rows that requests to a graph are merged to; 1: never merged
+  // Graphs. Whether axis 0 is a batch: auto (tried out) | 0 (it is) | none (it is not).
+  std::string batch_axis;
+  std::string device;               // CPU | GPU | NPU | AUTO …
+  int num_instances = 0;            // executions under way at once
+  std::string performance_hint;     // latency | throughput
+  std::string inference_precision;  // auto | f32 | bf16 | f16
   std::filesystem::path cache_dir;  // compiled graphs; empty: none are kept
   bool enable_prefix_caching = true;
   std::map<std::string, std::string> sim;  // cost model of the sim backend
+};
+
+// An output that a sequence's next execution gets as an input: the graph's own state, made visible.
+struct StatePair {
+  std::string input{}, output{};     // names, of ModelDescription::inputs and outputs
+  std::vector<std::byte> initial{};  // of one row; empty: zeros
 };
 
 struct ModelDescription {
@@ -50,7 +63,8 @@ struct ModelDescription {
   std::vector<TokenId> eos_token_ids;
   // Models that answer tensor_model().
   std::vector<TensorSpec> inputs, outputs;
-  int max_batch_size = 0;  // rows worth merging along axis 0; 0: axis 0 is not a batch
+  int max_batch_size = 0;         // rows worth merging along axis 0; 0: axis 0 is not a batch
+  std::vector<StatePair> states;  // what is to be carried from one execution to the next
   // generation_config.json: the model's own defaults, used where a request is silent.
   SamplingParams default_sampling;
 };

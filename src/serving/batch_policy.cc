@@ -1,6 +1,7 @@
 #include "serving/batch_policy.h"
 
 #include <algorithm>
+#include <ranges>
 
 namespace millrace::serving {
 namespace {
@@ -55,8 +56,28 @@ double BatchPolicy::predicted_seconds(std::int64_t rows) const {
   return fixed_ + per_row_ * static_cast<double>(rows);
 }
 
+std::int64_t BatchPolicy::rows_to_take(std::int64_t num_rows) const {
+  for (const int size : limits_.preferred_rows | std::views::reverse) {
+    if (size <= limits_.max_rows && size <= num_rows) return size;
+  }
+  return limits_.max_rows;
+}
+
+TimePoint BatchPolicy::before_deadline(TimePoint until, const Waiting& waiting) const {
+  if (waiting.earliest_deadline == kNever) return until;
+  const double needed = kDeadlineMargin * predicted_seconds(waiting.num_rows + 1);
+  return std::min(until, waiting.earliest_deadline - ticks(needed));
+}
+
 TimePoint BatchPolicy::run_at(const Waiting& waiting, TimePoint now) const {
   if (waiting.num_rows >= limits_.max_rows) return now;
+  const auto& preferred = limits_.preferred_rows;
+  if (!preferred.empty() && waiting.num_rows >= preferred.front()) return now;
+  if (limits_.fixed_delay) {
+    return before_deadline(
+        waiting.oldest + std::chrono::duration_cast<Clock::duration>(*limits_.fixed_delay),
+        waiting);
+  }
   // One more request saves the fixed part of a batch of its own. Waiting for it costs its distance
   // for every request that waits. Where a single client asks again only after its answer, the
   // distance is longer than a batch, so it never waits.
@@ -69,11 +90,7 @@ TimePoint BatchPolicy::run_at(const Waiting& waiting, TimePoint now) const {
   TimePoint until = waiting.oldest + std::min<Clock::duration>(limits_.max_delay, ticks(fixed_));
   until = std::min(until,
                    std::max(waiting.oldest, last_arrival_) + ticks(kPatience * between_arrivals_));
-  if (waiting.earliest_deadline != kNever) {
-    const double needed = kDeadlineMargin * predicted_seconds(waiting.num_rows + 1);
-    until = std::min(until, waiting.earliest_deadline - ticks(needed));
-  }
-  return until;
+  return before_deadline(until, waiting);
 }
 
 }  // namespace millrace::serving

@@ -4,6 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 
@@ -13,6 +16,11 @@ struct BatchLimits {
   int max_rows = 1;  // of a merged batch
   // Longest that a request waits for company while a device is free.
   std::chrono::nanoseconds max_delay = std::chrono::milliseconds(2);
+  // Sizes that the model likes, ascending: a batch of one of them does not wait, and more rows than
+  // that are left for the next.
+  std::vector<int> preferred_rows{};
+  // Waits so long for company, whatever was learnt; none: as it pays.
+  std::optional<std::chrono::nanoseconds> fixed_delay{};
 };
 
 // What waits, seen when a device is free.
@@ -25,10 +33,13 @@ struct Waiting {
 
 class BatchPolicy {
  public:
-  explicit BatchPolicy(BatchLimits limits) : limits_(limits) {}
+  explicit BatchPolicy(BatchLimits limits) : limits_(std::move(limits)) {}
 
   void on_arrival(TimePoint now, std::int64_t rows);
   void on_batch(std::int64_t rows, std::chrono::nanoseconds took);
+
+  // How many of the rows that wait are to be one batch.
+  std::int64_t rows_to_take(std::int64_t num_rows) const;
 
   // `now` or earlier: run what waits. Later: wait until then, or until more has come.
   TimePoint run_at(const Waiting& waiting, TimePoint now) const;
@@ -41,6 +52,7 @@ class BatchPolicy {
 
  private:
   void fit();
+  TimePoint before_deadline(TimePoint until, const Waiting& waiting) const;
 
   const BatchLimits limits_;
   // Sums of a least-squares line over recent batches; older ones fade.

@@ -78,5 +78,31 @@ TEST(BatchPolicy, KeepsTheDelayAndTheDeadline) {
   EXPECT_LE(policy.run_at(late, kStart), kStart);
 }
 
+TEST(BatchPolicy, PreferredSizesRunAtOnceAndAreNotExceeded) {
+  const BatchPolicy policy(
+      {.max_rows = 32, .preferred_rows = {4, 8}, .fixed_delay = std::chrono::milliseconds(5)});
+  const TimePoint now = Clock::now();
+  EXPECT_EQ(policy.run_at({.num_requests = 3, .num_rows = 3, .oldest = now}, now),
+            now + std::chrono::milliseconds(5));
+  EXPECT_EQ(policy.run_at({.num_requests = 4, .num_rows = 4, .oldest = now}, now), now);
+  EXPECT_EQ(policy.rows_to_take(3), 32);
+  EXPECT_EQ(policy.rows_to_take(7), 4);
+  EXPECT_EQ(policy.rows_to_take(20), 8);
+}
+
+TEST(BatchPolicy, AFixedDelayIsKeptWhateverWasLearnt) {
+  const BatchPolicy policy({.max_rows = 8, .fixed_delay = std::chrono::milliseconds(5)});
+  const TimePoint now = Clock::now();
+  EXPECT_EQ(policy.run_at({.num_requests = 1, .num_rows = 1, .oldest = now}, now),
+            now + std::chrono::milliseconds(5));
+  EXPECT_EQ(policy.run_at({.num_requests = 8, .num_rows = 8, .oldest = now}, now), now);
+  EXPECT_LE(policy.run_at({.num_requests = 1,
+                           .num_rows = 1,
+                           .oldest = now,
+                           .earliest_deadline = now + std::chrono::milliseconds(1)},
+                          now),
+            now + std::chrono::milliseconds(1));
+}
+
 }  // namespace
 }  // namespace millrace::serving

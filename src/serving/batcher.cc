@@ -1,6 +1,7 @@
 #include "serving/batcher.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/worker_pool.h"
@@ -8,6 +9,8 @@
 
 namespace millrace::serving {
 namespace {
+
+constexpr int kLast = std::numeric_limits<int>::max();  // a priority behind all others
 
 std::int64_t ns_between(TimePoint from, TimePoint to) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(to - from).count();
@@ -62,9 +65,9 @@ Batcher::Batcher(TensorModel& model, const ModelDescription& description, Tensor
     : model_(model),
       description_(description),
       stats_(stats),
-      options_(options),
+      options_(std::move(options)),
       max_running_(max_running(model, description)),
-      policy_(options.limits) {
+      policy_(options_.limits) {
   thread_ = std::thread([this] {
     name_this_thread("batcher");
     run();
@@ -119,7 +122,7 @@ void Batcher::submit(BatchRequest request) {
   item->on_stop.emplace(item->request.stop, poke);  // may call at once
   std::unique_lock lock(mutex_);
   policy_.on_arrival(now, item->request.num_rows);
-  if (closing_ || queue_.size() >= static_cast<std::size_t>(options_.max_queued)) {
+  if (closing_ || is_full(item->request.priority)) {
     lock.unlock();
     return refuse(std::move(item), overloaded());
   }
@@ -142,14 +145,38 @@ void Batcher::submit(BatchRequest request) {
     return start(std::move(alone));
   }
   const std::pair key(asked.priority, item->serial);
-  const bool must_look = num_running_ < max_running_ || asked.deadline != kNever;
+  const bool must_look =
+      num_running_ < max_running_ || asked.deadline != kNever || asked.demote_at != kNever;
   queue_.emplace(key, std::move(item));
   lock.unlock();
   if (must_look) wake_.notify_one();
 }
 
+bool Batcher::is_full(int priority) const {
+  const QueueSettings& all = options_.settings.queue;
+  if (queue_.size() >= static_cast<std::size_t>(all.max_size)) return true;
+  const auto own = std::ranges::find(options_.settings.queue_of, priority,
+                                     [](const auto& level) { return level.first; });
+  if (own == options_.settings.queue_of.end() || own->second.max_size == 0) return false;
+  const auto num_of_level = std::ranges::count_if(
+      queue_, [&](const auto& entry) { return entry.first.first == priority; });
+  return num_of_level >= own->second.max_size;
+}
+
+void Batcher::demote_late(TimePoint now) {
+  for (auto entry = queue_.begin(); entry != queue_.end();) {
+    const auto at = entry++;
+    if (at->second->request.demote_at > now) continue;
+    auto late = queue_.extract(at);
+    late.mapped()->request.demote_at = kNever;
+    late.key().first = kLast;
+    queue_.insert(std::move(late));
+  }
+}
+
 bool Batcher::take_departed(TimePoint now, Items& out) {
-  if (!std::exchange(look_for_stopped_, false) && earliest_deadline() > now) return false;
+  if (!std::exchange(look_for_stopped_, false) && next_change() > now) return false;
+  demote_late(now);
   for (auto entry = queue_.begin(); entry != queue_.end();) {
     const BatchRequest& request = entry->second->request;
     if (!request.stop.stop_requested() && request.deadline > now) {
@@ -177,15 +204,16 @@ Waiting Batcher::waiting() const {
 }
 
 Batcher::Items Batcher::take_batch() {
+  const std::int64_t max_rows = policy_.rows_to_take(waiting().num_rows);
   Items batch;
   batch.push_back(std::move(queue_.begin()->second));
   queue_.erase(queue_.begin());
   const BatchRequest& first = batch.front()->request;
   if (first.alone) return batch;
   std::int64_t rows = first.num_rows;
-  for (auto entry = queue_.begin(); entry != queue_.end() && rows < options_.limits.max_rows;) {
+  for (auto entry = queue_.begin(); entry != queue_.end() && rows < max_rows;) {
     const BatchRequest& request = entry->second->request;
-    const bool fits = !request.alone && rows + request.num_rows <= options_.limits.max_rows &&
+    const bool fits = !request.alone && rows + request.num_rows <= max_rows &&
                       can_merge(first.inputs, request.inputs);
     if (!fits) {
       ++entry;
@@ -198,9 +226,11 @@ Batcher::Items Batcher::take_batch() {
   return batch;
 }
 
-TimePoint Batcher::earliest_deadline() const {
+TimePoint Batcher::next_change() const {
   TimePoint earliest = kNever;
-  for (const auto& [key, item] : queue_) earliest = std::min(earliest, item->request.deadline);
+  for (const auto& [key, item] : queue_) {
+    earliest = std::min({earliest, item->request.deadline, item->request.demote_at});
+  }
   return earliest;
 }
 
@@ -215,7 +245,7 @@ void Batcher::run() {
       lock.lock();
       continue;
     }
-    TimePoint wake_at = earliest_deadline();
+    TimePoint wake_at = next_change();
     if (!queue_.empty() && num_running_ < max_running_) {
       const bool alone = queue_.begin()->second->request.alone;
       const TimePoint run_at = alone ? now : policy_.run_at(waiting(), now);

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "servable/description.h"
 #include "serving/batch_policy.h"
+#include "serving/graph_settings.h"
 #include "serving/tensor_stats.h"
 
 namespace millrace::serving {
@@ -39,15 +40,18 @@ struct BatchRequest {
   bool alone = false;  // never merged
   int priority = 0;    // lower is sooner
   TimePoint arrival = Clock::now();
-  TimePoint deadline = kNever;  // waiting longer than this ends it
+  TimePoint deadline = kNever;   // waiting longer than this ends it
+  TimePoint demote_at = kNever;  // waiting longer than this puts it behind all others
   std::stop_token stop{};
   TraceHandle trace{};
   TensorReply reply{};
 };
 
+inline constexpr int kDefaultMaxQueued = 256;  // requests to one graph model
+
 struct BatcherOptions {
   BatchLimits limits{};
-  int max_queued = 256;  // requests
+  BatchSettings settings{.queue = {.max_size = kDefaultMaxQueued}};
 };
 
 class Batcher {
@@ -77,7 +81,9 @@ class Batcher {
   bool take_departed(TimePoint now, Items& out);  // mutex_ held; cancelled or late
   Waiting waiting() const;                        // mutex_ held; queue not empty
   Items take_batch();                             // mutex_ held; queue not empty
-  TimePoint earliest_deadline() const;            // mutex_ held
+  TimePoint next_change() const;                  // mutex_ held; a deadline, or a demotion
+  void demote_late(TimePoint now);                // mutex_ held
+  bool is_full(int priority) const;               // mutex_ held
   void start(Items items);
   void finished(Items items, TimePoint started, Result<TensorResult> result);
   void answer(Items items, std::int64_t rows, TimePoint started, TensorResult result);

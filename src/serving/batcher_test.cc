@@ -19,9 +19,19 @@ class BatcherTest : public testing::Test {
 
   void make(int max_rows, int max_queued = 64) {
     description = fake_tensor_description(max_rows);
+    batcher =
+        std::make_unique<Batcher>(model, description, stats,
+                                  BatcherOptions{.limits = {.max_rows = max_rows},
+                                                 .settings = {.queue = {.max_size = max_queued}}});
+  }
+  void make_with(BatchSettings settings) {
+    description = fake_tensor_description(8);
     batcher = std::make_unique<Batcher>(
         model, description, stats,
-        BatcherOptions{.limits = {.max_rows = max_rows}, .max_queued = max_queued});
+        BatcherOptions{.limits = {.max_rows = 8,
+                                  .preferred_rows = settings.preferred_sizes,
+                                  .fixed_delay = settings.max_delay},
+                       .settings = settings});
   }
   BatchRequest request(std::vector<float> values) {
     auto owned = std::make_shared<const std::vector<float>>(std::move(values));
@@ -277,6 +287,83 @@ TEST_F(BatcherTest, ManyThreadsGetTheirOwnAnswers) {
   for (auto& client : clients) client.join();
   EXPECT_EQ(wrong, 0);
   EXPECT_EQ(batcher->num_queued(), 0u);
+}
+
+TEST_F(BatcherTest, PreferredSizesAreCutOutOfWhatWaits) {
+  model.automatic = false;
+  make_with({.preferred_sizes = {2, 4}, .queue = {.max_size = 64}});
+  std::vector<std::future<Answer>> answers;
+  answers.push_back(submit({9, 9, 9, 9}));  // of a preferred size: it does not wait
+  ASSERT_TRUE(model.wait_for_runs(1));
+  for (int i = 0; i < 7; ++i) answers.push_back(submit({1, 1}));
+  ASSERT_TRUE(queued(7));
+  for (std::size_t runs = 2; runs <= 4; ++runs) {
+    model.finish_one();
+    ASSERT_TRUE(model.wait_for_runs(runs));
+  }
+  model.finish_one();
+  for (auto& answer : answers) EXPECT_TRUE(get(answer));
+  const auto runs = model.runs();
+  EXPECT_EQ(runs[1].rows, 4);
+  EXPECT_EQ(runs[2].rows, 2);
+  EXPECT_EQ(runs[3].rows, 1);
+}
+
+TEST_F(BatcherTest, AFixedDelayGathersCompany) {
+  make_with({.max_delay = 200ms, .queue = {.max_size = 64}});
+  const TimePoint began = Clock::now();
+  auto first = submit({1, 1});
+  auto second = submit({2, 2});
+  EXPECT_EQ(model.runs().size(), 0u) << "the device is free, but they wait";
+  EXPECT_TRUE(get(first));
+  EXPECT_TRUE(get(second));
+  EXPECT_GE(Clock::now() - began, 200ms);
+  EXPECT_EQ(model.runs().size(), 1u);
+}
+
+TEST_F(BatcherTest, ALevelHasAQueueOfItsOwn) {
+  model.automatic = false;
+  make_with({.queue = {.max_size = 64}, .queue_of = {{2, {.max_size = 1}}}});
+  auto running = submit({1, 1});
+  ASSERT_TRUE(model.wait_for_runs(1));
+  const auto at_level = [&](int level) {
+    auto r = request({2, 2});
+    r.priority = level;
+    return submit(std::move(r));
+  };
+  auto waits = at_level(2), refused = at_level(2), other = at_level(1);
+  const auto answer = get(refused);
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, "overloaded");
+  model.finish_one();
+  model.finish_one();
+  EXPECT_TRUE(get(waits));
+  EXPECT_TRUE(get(other));
+  EXPECT_TRUE(get(running));
+}
+
+TEST_F(BatcherTest, WhoIsLateMayWaitBehindAllOthers) {
+  model.automatic = false;
+  make(1);
+  model.concurrency = 1;
+  auto r = request({1, 1});
+  auto running = submit({9, 9}), also_running = submit({9, 9});
+  ASSERT_TRUE(model.wait_for_runs(1));
+  r.priority = 1;
+  r.demote_at = Clock::now() + 20ms;
+  auto late = submit(std::move(r));
+  std::this_thread::sleep_for(60ms);
+  r = request({2, 2});
+  r.priority = 200;
+  auto other = submit(std::move(r));
+  ASSERT_TRUE(queued(model.runs().size() == 2 ? 2 : 3));
+  for (int i = 0; i < 4; ++i) model.finish_one();
+  EXPECT_EQ(get(late), (std::vector<float>{2, 2})) << "late, but answered";
+  EXPECT_TRUE(get(other));
+  const auto runs = model.runs();
+  ASSERT_EQ(runs.size(), 4u);
+  EXPECT_EQ(runs[2].values[0], 2);
+  EXPECT_EQ(runs[3].values[0], 1);
 }
 
 }  // namespace

@@ -63,7 +63,7 @@ MemoryBudget::MemoryBudget(MemoryLimits limits, Metrics& metrics)
 
 std::int64_t MemoryBudget::used_locked() const {
   std::int64_t sum = 0;
-  for (const auto& [name, use] : models_) sum += use.total();
+  for (const auto& [load, use] : loads_) sum += use.total();
   return sum;
 }
 
@@ -72,7 +72,20 @@ std::int64_t MemoryBudget::used() const {
   return used_locked();
 }
 
-void MemoryBudget::publish(const std::string& model, MemoryUse use) {
+std::int64_t MemoryBudget::kv_cache_bytes() const {
+  std::lock_guard lock(mutex_);
+  std::int64_t sum = 0;
+  for (const auto& [load, use] : loads_) sum += use.kv_cache_bytes;
+  return sum;
+}
+
+void MemoryBudget::publish(const std::string& model) {
+  MemoryUse use;
+  for (auto load = loads_.lower_bound({model, 0}); load != loads_.end(); ++load) {
+    if (load->first.first != model) break;
+    use.weight_bytes += load->second.weight_bytes;
+    use.kv_cache_bytes += load->second.kv_cache_bytes;
+  }
   const auto gauge = [&](const char* kind, std::int64_t bytes) {
     metrics_
         .gauge("millrace_memory_bytes", "Memory accounted to a model",
@@ -83,11 +96,11 @@ void MemoryBudget::publish(const std::string& model, MemoryUse use) {
   gauge("kv_cache", use.kv_cache_bytes);
 }
 
-Status MemoryBudget::set(const std::string& model, MemoryUse use) {
+Status MemoryBudget::set(const std::string& model, MemoryUse use, std::uint64_t serial) {
   std::lock_guard lock(mutex_);
-  const auto had = models_.find(model);
+  const auto had = loads_.find({model, serial});
   const std::int64_t others =
-      used_locked() - (had == models_.end() ? std::int64_t{0} : had->second.total());
+      used_locked() - (had == loads_.end() ? std::int64_t{0} : had->second.total());
   if (use.total() > limits_.total_bytes - others) {
     return fail(
         ErrorKind::too_large,
@@ -99,14 +112,14 @@ Status MemoryBudget::set(const std::string& model, MemoryUse use) {
                     format_byte_size(limits_.total_bytes), format_byte_size(others)),
         {}, "out_of_memory");
   }
-  models_[model] = use;
-  publish(model, use);
+  loads_[{model, serial}] = use;
+  publish(model);
   return {};
 }
 
-void MemoryBudget::release(const std::string& model) {
+void MemoryBudget::release(const std::string& model, std::uint64_t serial) {
   std::lock_guard lock(mutex_);
-  if (models_.erase(model) > 0) publish(model, {});
+  if (loads_.erase({model, serial}) > 0) publish(model);
 }
 
 std::int64_t MemoryBudget::kv_share(std::int64_t weight_bytes, int num_models) const {

@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "base/metrics.h"
 #include "base/result.h"
@@ -30,25 +31,28 @@ class MemoryBudget {
  public:
   MemoryBudget(MemoryLimits limits, Metrics& metrics);
 
-  // Accounts `use` to the model, in place of what it had. too_large (code "out_of_memory") when the
-  // sum would pass the limit; the model then keeps what it had.
-  Status set(const std::string& model, MemoryUse use);
-  void release(const std::string& model);
+  // Accounts `use` to one load of the model, in place of what that had. too_large (code
+  // "out_of_memory") when the sum would pass the limit; the model then keeps what it had. Loads of
+  // one model (its versions, a new one beside the old) are told apart by `serial`.
+  Status set(const std::string& model, MemoryUse use, std::uint64_t serial = 0);
+  void release(const std::string& model, std::uint64_t serial = 0);
 
   // The KV cache to grant to each of `num_models` models whose weights take `weight_bytes` in all.
   std::int64_t kv_share(std::int64_t weight_bytes, int num_models) const;
+  // What KV caches have now.
+  std::int64_t kv_cache_bytes() const;
 
   std::int64_t limit() const { return limits_.total_bytes; }
   std::int64_t used() const;
 
  private:
   std::int64_t used_locked() const;
-  void publish(const std::string& model, MemoryUse use);
+  void publish(const std::string& model);  // mutex_ held
 
   MemoryLimits limits_;
   Metrics& metrics_;
   mutable std::mutex mutex_;
-  std::map<std::string, MemoryUse> models_;
+  std::map<std::pair<std::string, std::uint64_t>, MemoryUse> loads_;
 };
 
 }  // namespace millrace::serving

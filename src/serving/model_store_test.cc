@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "serving/fake_model.h"
+#include "serving/model_store_entries.h"
 
 namespace millrace::serving {
 namespace {
@@ -17,9 +18,13 @@ using namespace std::chrono_literals;
 class StoreTest : public testing::Test {
  protected:
   std::unique_ptr<ModelStore> open(MemoryLimits memory = {.total_bytes = 1 << 20}) {
-    auto store = std::make_unique<ModelStore>(
-        ModelStoreOptions{.path = folder.path(), .defaults = {}, .memory = memory},
-        std::vector<Backend*>{&backend}, metrics);
+    auto store = std::make_unique<ModelStore>(ModelStoreOptions{.path = folder.path(),
+                                                                .defaults = {},
+                                                                .memory = memory,
+                                                                .control = control,
+                                                                .poll_interval = 20ms,
+                                                                .startup_models = startup},
+                                              std::vector<Backend*>{&backend}, metrics);
     EXPECT_TRUE(store->open());
     return store;
   }
@@ -30,9 +35,24 @@ class StoreTest : public testing::Test {
     }
     return false;
   }
+  // "1 ready, 3 failed": the versions of a model.
+  static std::string states(const ModelStore& store, std::string_view name) {
+    std::string all;
+    const auto versions = store.list(name);
+    if (!versions) return "none";
+    for (const ModelStatus& status : *versions) {
+      all += (all.empty() ? "" : ", ") + status.version + " " + to_string(status.state);
+    }
+    return all;
+  }
+  void write(const std::string& file, const std::string& text) const {
+    std::ofstream(folder.path() / file) << text;
+  }
   TemporaryFolder folder;
   FakeBackend backend;
   Metrics metrics;
+  ModelControl control = ModelControl::none;
+  std::vector<std::string> startup;
 };
 
 TEST_F(StoreTest, LoadsInTheBackgroundAndLends) {
@@ -200,7 +220,221 @@ TEST_F(StoreTest, BlocksAreAMetric) {
   const std::string text = metrics.expose();
   EXPECT_NE(text.find(R"(millrace_kv_blocks{model_name="m",state="free"} 4)"), std::string::npos)
       << text;
-  EXPECT_NE(text.find(R"(millrace_model_ready{model_name="m"} 1)"), std::string::npos) << text;
+  EXPECT_NE(text.find(R"(millrace_model_ready{model_name="m",model_version="1"} 1)"),
+            std::string::npos)
+      << text;
+}
+
+TEST_F(StoreTest, SeveralVersionsServeAtOnce) {
+  for (const char* version : {"1", "2", "10"}) {
+    folder.file(std::string("m/") + version + "/weights.fake");
+  }
+  write("m/model.toml", "version-policy = \"all\"\n[version-labels]\nstable = 2\nnext = 77");
+  auto store = open();
+  ASSERT_TRUE(store->wait_until_loaded(5s));
+  EXPECT_EQ(states(*store, "m"), "1 ready, 2 ready, 10 ready");
+  const auto version = [&](std::string_view text) {
+    const auto model = store->find("m", text);
+    return model ? (*model)->version() : model.error().param + "/" + model.error().code;
+  };
+  EXPECT_EQ(version(""), "10");
+  EXPECT_EQ(version("1"), "1");
+  EXPECT_EQ(version("stable"), "2");
+  EXPECT_EQ(version("next"), "version/model_not_found");
+  EXPECT_EQ(version("3"), "version/model_not_found");
+  EXPECT_EQ(version("old"), "version/model_not_found");
+  EXPECT_FALSE(store->find_label("m", "1")) << "a number is no label";
+  EXPECT_EQ(store->find("x", "1").error().param, "model");
+  ASSERT_TRUE(store->set_default("m", "stable"));
+  EXPECT_EQ(version(""), "2");
+  EXPECT_FALSE(store->set_default("m", "3"));
+  EXPECT_FALSE(store->set_default("x", "1"));
+  const auto all = *store->list("m");
+  EXPECT_TRUE(all[1].is_default && !all[2].is_default);
+  EXPECT_EQ(all[1].labels, std::vector<std::string>{"stable"});
+  ASSERT_TRUE(store->set_default("m", ""));
+  EXPECT_EQ(version(""), "10");
+  ASSERT_TRUE(store->unload("m"));
+  EXPECT_EQ(version("1"), "model/model_unloaded");
+  ASSERT_TRUE(
+      eventually([&] { return states(*store, "m") == "1 unloaded, 2 unloaded, 10 unloaded"; }));
+  EXPECT_EQ(store->memory().used(), 0);
+}
+
+TEST_F(StoreTest, LoadTakesUpWhatHasChanged) {
+  folder.file("m/1/weights.fake");
+  auto store = open();
+  ASSERT_TRUE(store->wait_until_loaded(5s));
+  const ModelHandle old = *store->find("m");
+  folder.file("m/2/weights.fake");
+  folder.file("new/weights.fake");
+  EXPECT_EQ(store->find("new").error().code, "model_not_found");
+  std::atomic<int> loads = 0;
+  backend.prepare = [&](const ModelSpec&, FakeServable&) -> Status {
+    ++loads;
+    return {};
+  };
+  std::promise<bool> done;
+  ASSERT_TRUE(store->load("m", [&](const Status& ended) { done.set_value(ended.has_value()); }));
+  EXPECT_TRUE(done.get_future().get());
+  EXPECT_EQ((*store->find("m"))->version(), "2");
+  EXPECT_EQ(old->version(), "1") << "who holds the old one keeps it";
+  EXPECT_FALSE(store->find("m", "1"));
+  EXPECT_EQ(states(*store, "m"), "1 unloading, 2 ready");
+  ASSERT_TRUE(store->load("m"));
+  EXPECT_EQ(loads, 1) << "nothing has changed";
+  write("m/model.toml", "max-model-len = 5");
+  ASSERT_TRUE(store->load("m"));
+  ASSERT_TRUE(store->load("new"));
+  ASSERT_TRUE(store->wait_until_loaded(5s));
+  EXPECT_EQ(loads, 3);
+  EXPECT_TRUE(store->find("new"));
+  EXPECT_EQ(store->load("absent").error().kind, ErrorKind::not_found);
+}
+
+TEST_F(StoreTest, ABrokenUpdateLeavesTheOldOne) {
+  folder.file("m/1/weights.fake");
+  folder.file("m/3/weights.fake");
+  write("m/model.toml", "version-policy = \"latest:2\"");
+  auto store = open();
+  ASSERT_TRUE(store->wait_until_loaded(5s));
+  backend.prepare = [](const ModelSpec&, FakeServable&) -> Status { return invalid("broken"); };
+  folder.file("m/4/weights.fake");
+  folder.file("m/3/weights.fake", 20);
+  std::promise<std::string> done;
+  ASSERT_TRUE(store->load(
+      "m", [&](const Status& ended) { done.set_value(ended ? "" : ended.error().message); }));
+  EXPECT_EQ(done.get_future().get(), "broken");
+  EXPECT_EQ(states(*store, "m"), "1 ready, 3 ready, 4 failed");
+  EXPECT_EQ((*store->find("m"))->version(), "3");
+  EXPECT_EQ(store->list("m")->at(1).error.message, "broken") << "why its update did not come";
+  EXPECT_TRUE(store->ready());
+  backend.prepare = {};
+  ASSERT_TRUE(store->load("m"));
+  ASSERT_TRUE(eventually([&] { return states(*store, "m") == "1 unloaded, 3 ready, 4 ready"; }));
+  EXPECT_EQ(store->list("m")->at(1).error.message, "");
+}
+
+TEST_F(StoreTest, WhoFailedHasNoShareOfTheKvCache) {
+  for (const char* name : {"a.fake", "b.fake", "c.fake"}) folder.file(name, 1000);
+  write("a.toml", "max-modl-len = 1");
+  std::map<std::string, std::int64_t> granted;
+  backend.prepare = [&](const ModelSpec& spec, FakeServable& servable) -> Status {
+    granted[spec.name] = spec.kv_cache_bytes;
+    if (spec.name == "b") return invalid("broken");
+    servable.description.weight_bytes = 1000;
+    servable.description.kv_cache_bytes = spec.kv_cache_bytes;
+    return {};
+  };
+  auto store = open({.total_bytes = 10'000});
+  ASSERT_TRUE(store->wait_until_loaded(5s));
+  EXPECT_EQ(granted["b"], 2000);  // (10000 - 2 × 1000) / 2, shared with c: a's settings are wrong
+  EXPECT_EQ(granted["c"], 4500);  // (10000 - 1000) / 2, shared with nobody
+}
+
+TEST_F(StoreTest, AModelMayWaitForAnother) {
+  folder.file("a.fake");
+  folder.file("b.fake");
+  std::atomic<bool> b_is_there = false;
+  backend.prepare = [&](const ModelSpec& spec, FakeServable&) -> Status {
+    if (spec.name == "b") b_is_there = true;
+    if (spec.name != "a" || b_is_there) return {};
+    return fail(ErrorKind::unavailable, "needs model 'b'", "", kWaitsForModel);
+  };
+  auto store = open();
+  ASSERT_TRUE(store->wait_until_loaded(5s));
+  EXPECT_TRUE(store->find("a"));
+}
+
+TEST_F(StoreTest, WhoWaitsForEachOtherFails) {
+  folder.file("a.fake");
+  folder.file("b.fake");
+  std::atomic<bool> needs = true;
+  backend.prepare = [&](const ModelSpec& spec, FakeServable&) -> Status {
+    if (spec.name == "c" || !needs) return {};
+    return fail(ErrorKind::unavailable, "needs another", "",
+                spec.name == "a" ? kWaitsForModel : kNeedsModel);
+  };
+  auto store = open();
+  ASSERT_TRUE(store->wait_until_loaded(5s));
+  EXPECT_EQ(states(*store, "a"), "1 failed");
+  EXPECT_NE(store->list()[0].error.message.find("models cannot need each other"),
+            std::string::npos);
+  needs = false;
+  folder.file("c.fake");
+  ASSERT_TRUE(store->load("c"));
+  EXPECT_TRUE(eventually([&] { return store->find("b").has_value(); })) << "a load may mend it";
+}
+
+TEST_F(StoreTest, ExplicitLoadsWhatIsAskedFor) {
+  control = ModelControl::explicit_only;
+  folder.file("a/weights.fake");
+  folder.file("b/weights.fake");
+  startup = {"A"};
+  auto store = open();
+  ASSERT_TRUE(store->wait_until_loaded(5s));
+  EXPECT_TRUE(store->find("a"));
+  EXPECT_EQ(store->find("b").error().code, "model_unloaded");
+  EXPECT_EQ(states(*store, "b"), "1 unloaded");
+  EXPECT_TRUE(store->ready());
+  ASSERT_TRUE(store->load("b"));
+  ASSERT_TRUE(store->wait_until_loaded(5s));
+  EXPECT_TRUE(store->find("b"));
+  store.reset();
+  startup = {"*"};
+  store = open();
+  ASSERT_TRUE(store->wait_until_loaded(5s));
+  EXPECT_TRUE(store->find("a") && store->find("b"));
+  store.reset();
+  startup.clear();
+  store = open();
+  EXPECT_TRUE(store->ready()) << "nothing is asked for yet";
+  ModelStore wrong({.path = folder.path(),
+                    .defaults = {},
+                    .memory = {.total_bytes = 1},
+                    .control = control,
+                    .startup_models = {"absent"}},
+                   {&backend}, metrics);
+  const auto opened = wrong.open();
+  ASSERT_FALSE(opened);
+  EXPECT_NE(opened.error().message.find("--load-model absent"), std::string::npos);
+}
+
+TEST_F(StoreTest, PollFollowsTheFolder) {
+  control = ModelControl::poll;
+  folder.file("a/1/weights.fake");
+  auto store = open();
+  ASSERT_TRUE(store->wait_until_loaded(5s));
+  EXPECT_EQ(store->load("a").error().kind, ErrorKind::conflict);
+  EXPECT_EQ(store->unload("a").error().kind, ErrorKind::conflict);
+  folder.file("b/weights.fake");
+  EXPECT_TRUE(eventually([&] { return store->find("b").has_value(); }));
+  folder.file("a/2/weights.fake");
+  EXPECT_TRUE(eventually([&] { return states(*store, "a") == "1 unloaded, 2 ready"; }));
+  const auto* before = store->find("a")->get();
+  folder.file("a/2/weights.fake", 99);
+  EXPECT_TRUE(eventually([&] { return store->find("a")->get() != before; })) << "loaded anew";
+  std::filesystem::remove_all(folder.path() / "b");
+  EXPECT_TRUE(eventually([&] { return states(*store, "b") == "1 unloaded"; }));
+  std::filesystem::remove_all(folder.path() / "a" / "2");
+  EXPECT_TRUE(eventually([&] { return states(*store, "a") == "1 ready, 2 unloaded"; }));
+}
+
+TEST_F(StoreTest, PollTriesABrokenOneOnce) {
+  control = ModelControl::poll;
+  folder.file("a/1/weights.fake");
+  auto store = open();
+  ASSERT_TRUE(store->wait_until_loaded(5s));
+  std::atomic<int> tries = 0;
+  backend.prepare = [&](const ModelSpec&, FakeServable&) -> Status {
+    ++tries;
+    return invalid("broken");
+  };
+  folder.file("a/2/weights.fake");
+  EXPECT_TRUE(eventually([&] { return states(*store, "a") == "1 ready, 2 failed"; }));
+  std::this_thread::sleep_for(200ms);
+  EXPECT_EQ(tries, 1);
+  EXPECT_EQ((*store->find("a"))->version(), "1");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -12,6 +13,7 @@
 
 #include "base/clock.h"
 #include "serving/model_store.h"
+#include "serving/sequence_step.h"
 
 namespace millrace::serving {
 
@@ -34,6 +36,8 @@ struct TensorRequest {
   TimePoint arrival = Clock::now();
   TimePoint deadline = kNever;
   std::stop_token stop{};  // requested: the client is gone
+  // Of a model that keeps state (Model::sequences): must be there. Of another: must not.
+  std::optional<SequenceStep> sequence{};
   TraceHandle trace{};
 };
 

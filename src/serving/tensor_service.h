@@ -18,8 +18,7 @@ class TensorService {
   TensorService(ModelStore& store, Admission& admission, WorkerPool& workers)
       : store_(store), admission_(admission), workers_(workers) {}
 
-  // The model of that name, if it takes tensors. An empty version is the one that serves;
-  // not_found for another.
+  // The model of that name, if it takes tensors; `version` as in ModelStore::find.
   Result<ModelHandle> find_model(std::string_view name, std::string_view version = {}) const;
 
   // An error means that nothing runs and `reply` is not called; otherwise it is called once, on a

@@ -19,29 +19,37 @@ double seconds(std::int64_t ns) {
   return static_cast<double>(ns) * 1e-9;
 }
 
-CounterRef outcome(Metrics& metrics, const std::string& model, const char* word) {
+MetricLabels labels_of(const std::string& model, const std::string& version) {
+  return {{"model_name", model}, {"model_version", version}};
+}
+
+CounterRef outcome(Metrics& metrics, const std::string& model, const std::string& version,
+                   const char* word) {
+  MetricLabels labels = labels_of(model, version);
+  labels["outcome"] = word;
   return metrics.counter("millrace_inferences_total", "Requests to graph models by how they ended",
-                         {{"model_name", model}, {"outcome", word}});
+                         labels);
 }
 
 }  // namespace
 
-TensorStats::TensorStats(Metrics& metrics, const std::string& model)
-    : num_ok_(outcome(metrics, model, "ok")),
-      num_refused_(outcome(metrics, model, "refused")),
-      num_cancelled_(outcome(metrics, model, "cancelled")),
-      num_late_(outcome(metrics, model, "deadline_exceeded")),
-      num_failed_(outcome(metrics, model, "error")),
+TensorStats::TensorStats(Metrics& metrics, const std::string& model, const std::string& version)
+    : num_ok_(outcome(metrics, model, version, "ok")),
+      num_refused_(outcome(metrics, model, version, "refused")),
+      num_cancelled_(outcome(metrics, model, version, "cancelled")),
+      num_late_(outcome(metrics, model, version, "deadline_exceeded")),
+      num_failed_(outcome(metrics, model, version, "error")),
       seconds_(metrics.histogram("millrace_inference_seconds",
                                  "From arrival to result, requests that succeeded", second_bounds(),
-                                 {{"model_name", model}})),
+                                 labels_of(model, version))),
       queue_seconds_(metrics.histogram("millrace_inference_queue_seconds",
                                        "Waiting for a device or for company", second_bounds(),
-                                       {{"model_name", model}})),
+                                       labels_of(model, version))),
       infer_seconds_(metrics.histogram("millrace_inference_compute_seconds", "Computing one batch",
-                                       second_bounds(), {{"model_name", model}})),
+                                       second_bounds(), labels_of(model, version))),
       batch_rows_(metrics.histogram("millrace_inference_batch_rows", "Rows in one batch",
-                                    {1, 2, 4, 8, 16, 32, 64, 128, 256}, {{"model_name", model}})) {}
+                                    {1, 2, 4, 8, 16, 32, 64, 128, 256},
+                                    labels_of(model, version))) {}
 
 void TensorStats::on_batch(std::int64_t rows, const TensorTimes& times) {
   infer_seconds_.observe(seconds(times.infer));

@@ -42,7 +42,7 @@ struct TensorStatistics {
 
 class TensorStats {
  public:
-  TensorStats(Metrics& metrics, const std::string& model_name);
+  TensorStats(Metrics& metrics, const std::string& model_name, const std::string& version = "1");
 
   void on_batch(std::int64_t rows, const TensorTimes& times);
   void on_success(std::int64_t rows, const TensorTimes& times);

@@ -34,6 +34,31 @@ def constant(name, value):
     return numpy_helper.from_array(value, name)
 
 
+def add_constant(folder, name, value, version=1, file="model.onnx", fixed=False):
+    """y = x + value, FP32 [rows, 2]; which version answered shows in the numbers."""
+    shape = [2] if fixed else ["n", 2]
+    graph = helper.make_graph([helper.make_node("Add", ["x", "c"], ["y"])], name, [tensor("x", TensorProto.FLOAT, shape)],
+                              [tensor("y", TensorProto.FLOAT, shape)], initializer=[constant("c", np.float32(value))])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    path = folder / name / str(version)
+    path.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, str(path / (file + ".part")))
+    (path / (file + ".part")).rename(path / file)
+
+
+def accumulator(folder, name, batched=True):
+    """total = state + x + 100 × START, and the next state is total; ID comes out as it went in."""
+    f32, i64 = TensorProto.FLOAT, TensorProto.INT64
+    shape = ["n", 1] if batched else [1]
+    save(folder, name,
+         [helper.make_node("Mul", ["START", "hundred"], ["s"]), helper.make_node("Add", ["x", "STATE_IN"], ["a"]),
+          helper.make_node("Add", ["a", "s"], ["total"]), helper.make_node("Identity", ["total"], ["STATE_OUT"]),
+          helper.make_node("Add", ["ID", "nothing"], ["id"])],
+         [tensor("x", f32, shape), tensor("STATE_IN", f32, shape), tensor("START", f32, shape), tensor("ID", i64, shape)],
+         [tensor("total", f32, shape), tensor("STATE_OUT", f32, shape), tensor("id", i64, shape)],
+         [constant("hundred", np.float32(100)), constant("nothing", np.int64(0))])
+
+
 def make_all(folder):
     """The models folder of these suites. Axis 0 is open ('n') wherever a batch is meant."""
     f32 = TensorProto.FLOAT

@@ -218,5 +218,5 @@ def test_repository_control_is_on_the_admin_port(server):
 def test_metrics_tell_of_graph_models(server, client):
     infer(client, "fixed", np.ones((2, 3), dtype=np.float32))
     values = server.metrics()
-    assert values['millrace_inferences_total{model_name="fixed",outcome="ok"}'] >= 1
-    assert values['millrace_inference_seconds_count{model_name="fixed"}'] >= 1
+    assert values['millrace_inferences_total{model_name="fixed",model_version="1",outcome="ok"}'] >= 1
+    assert values['millrace_inference_seconds_count{model_name="fixed",model_version="1"}'] >= 1

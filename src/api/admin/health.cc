@@ -62,7 +62,13 @@ void get_model_states(const ApiContext& context, const net::HttpRequest&,
     json.open_object().field("name", status.name).field("version", status.version);
     json.field("backend", status.backend).field("state", to_string(status.state));
     json.field("progress", status.progress).field("stage", status.stage);
-    if (status.state == serving::ModelState::failed) json.field("error", status.error.message);
+    json.field("default", status.is_default);
+    if (!status.labels.empty()) {
+      json.key("labels").open_array();
+      for (const std::string& label : status.labels) json.string(label);
+      json.close_array();
+    }
+    if (!status.error.message.empty()) json.field("error", status.error.message);
     if (status.model) {
       const ModelDescription& d = status.model->description();
       json.field("family", d.family).field("weights", d.weights).field("kernels", d.kernels);

@@ -80,7 +80,7 @@ Value value_at(std::span<const std::byte> data, DType dtype, std::size_t i) {
 }
 
 void append_row(std::vector<std::byte>& out, std::span<const std::byte> row, DType dtype,
-                std::size_t k) {
+                std::size_t k, const std::vector<std::string>& labels) {
   const std::size_t n = row.size() / dtype_block_bytes(dtype);
   std::vector<double> numbers(n);
   for (std::size_t i = 0; i < n; ++i) {
@@ -94,13 +94,16 @@ void append_row(std::vector<std::byte>& out, std::span<const std::byte> row, DTy
                       return numbers[a] != numbers[b] ? numbers[a] > numbers[b] : a < b;
                     });
   for (std::size_t i = 0; i < k; ++i) {
-    append_bytes_element(out, fmt::format("{}:{}", value_at(row, dtype, order[i]).text, order[i]));
+    std::string shown = fmt::format("{}:{}", value_at(row, dtype, order[i]).text, order[i]);
+    if (order[i] < labels.size()) shown += ":" + labels[order[i]];
+    append_bytes_element(out, shown);
   }
 }
 
 }  // namespace
 
-Result<Classes> classify(const OutputTensor& output, DType dtype, bool batched, std::int64_t k) {
+Result<Classes> classify(const OutputTensor& output, DType dtype, bool batched, std::int64_t k,
+                         const std::vector<std::string>& labels) {
   if (dtype == DType::bytes) return invalid("an output of strings cannot be classified");
   const std::int64_t rows = batched ? output.shape[0] : 1;
   const std::int64_t row_elements = rows > 0 ? output.shape.num_elements() / rows : 0;
@@ -110,7 +113,7 @@ Result<Classes> classify(const OutputTensor& output, DType dtype, bool batched, 
   for (std::int64_t row = 0; row < rows && k > 0; ++row) {
     append_row(classes.data,
                output.data.subspan(static_cast<std::size_t>(row) * row_bytes, row_bytes), dtype,
-               static_cast<std::size_t>(k));
+               static_cast<std::size_t>(k), labels);
   }
   return classes;
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
@@ -17,7 +18,8 @@ struct Classes {
 };
 
 // Ties go to the lower index, NaN comes last. invalid_argument for strings. k at least 1; more than
-// there are gives all.
-Result<Classes> classify(const OutputTensor& output, DType dtype, bool batched, std::int64_t k);
+// there are gives all. Where an index has a label, it is "value:index:label".
+Result<Classes> classify(const OutputTensor& output, DType dtype, bool batched, std::int64_t k,
+                         const std::vector<std::string>& labels = {});
 
 }  // namespace millrace::api

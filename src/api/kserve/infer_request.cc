@@ -42,6 +42,7 @@ class Reader {
 
  private:
   Status read_parameters(const json::object& parameters);
+  Status read_sequence(const json::object& parameters);
   Status read_input(const json::value& value);
   Status read_data(const json::object& input, const std::string& label,
                    serving::NamedTensor& tensor);
@@ -111,20 +112,46 @@ Status refuse_shared_memory(const json::object& parameters, const std::string& l
                  "unsupported_parameter");
 }
 
+// sequence_id: a number, or a text; 0 and "" are none.
+Status Reader::read_sequence(const json::object& parameters) {
+  const std::string label = "parameters";
+  const auto start = flag_in(parameters, "sequence_start", label);
+  if (!start) return std::unexpected(start.error());
+  const auto end = flag_in(parameters, "sequence_end", label);
+  if (!end) return std::unexpected(end.error());
+  serving::SequenceStep step{.start = start->value_or(false), .end = end->value_or(false)};
+  const json::value* id = parameters.if_contains("sequence_id");
+  const bool is_number = id && (id->is_uint64() || (id->is_int64() && id->as_int64() >= 0));
+  const bool is_text =
+      id && id->is_string() && id->as_string().size() <= serving::kMaxSequenceIdBytes;
+  if (id && !is_number && !is_text) {
+    return invalid(fmt::format("parameters: 'sequence_id' must be a whole number above 0, or a "
+                               "text of at most {} bytes",
+                               serving::kMaxSequenceIdBytes),
+                   "sequence_id");
+  }
+  if (is_number) step.id = id->to_number<std::uint64_t>();
+  if (is_text) step.id = std::string(id->as_string());
+  const bool none = !id || step.id == serving::SequenceId(std::uint64_t{0}) ||
+                    step.id == serving::SequenceId(std::string());
+  if (!none) {
+    request_.sequence = std::move(step);
+  } else if (step.start || step.end) {
+    return invalid("parameters: 'sequence_start' and 'sequence_end' need a 'sequence_id'",
+                   "sequence_id");
+  }
+  return {};
+}
+
 Status Reader::read_parameters(const json::object& parameters) {
   const std::string label = "parameters";
   for (const auto& [key, value] : parameters) {
     const std::string_view name = key;
-    if (name.starts_with("sequence_")) {
-      const bool none = (value.is_int64() && value.as_int64() == 0) || value == false;
-      if (!none) {
-        return invalid("sequences are not served: the model keeps no state", std::string(name),
-                       "unsupported_parameter");
-      }
-    } else if (name.starts_with("triton_")) {
+    if (name.starts_with("triton_")) {
       return invalid(fmt::format("parameter {} is reserved", safe_name(name)), std::string(name));
     }
   }
+  if (Status sequence = read_sequence(parameters); !sequence) return sequence;
   const auto priority =
       integer_in(parameters, "priority", 0, std::numeric_limits<int>::max(), label);
   if (!priority) return std::unexpected(priority.error());

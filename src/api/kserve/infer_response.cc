@@ -32,9 +32,10 @@ void write_output_head(JsonWriter& json, const Shown& output) {
   json.close_array();
 }
 
-Result<std::vector<Shown>> choose(const ModelDescription& model, const InferHead& head,
+Result<std::vector<Shown>> choose(const serving::Model& served, const InferHead& head,
                                   const serving::TensorAnswer& answer,
                                   std::deque<Classes>& storage) {
+  const ModelDescription& model = served.description();
   std::vector<Shown> shown;
   const auto add = [&](std::size_t i, bool binary) {
     shown.push_back({.name = &model.outputs[i].name,
@@ -52,8 +53,8 @@ Result<std::vector<Shown>> choose(const ModelDescription& model, const InferHead
     const auto i = static_cast<std::size_t>(spec - model.outputs.begin());
     add(i, wanted.binary);
     if (wanted.classification == 0) continue;
-    auto classes =
-        classify(answer.outputs[i], spec->dtype, model.max_batch_size > 0, wanted.classification);
+    auto classes = classify(answer.outputs[i], spec->dtype, model.max_batch_size > 0,
+                            wanted.classification, served.output_labels(wanted.name));
     if (!classes) return pass(classes);
     const Classes& kept = storage.emplace_back(*std::move(classes));
     shown.back().dtype = DType::bytes;
@@ -86,7 +87,7 @@ Status check_outputs(const ModelDescription& model, const InferHead& head) {
 Result<net::HttpResponse> format_infer(const serving::Model& model, const InferHead& head,
                                        const serving::TensorAnswer& answer) {
   std::deque<Classes> storage;
-  const auto shown = choose(model.description(), head, answer, storage);
+  const auto shown = choose(model, head, answer, storage);
   if (!shown) return std::unexpected(shown.error());
   net::HttpResponse response;
   std::string& body = response.body;

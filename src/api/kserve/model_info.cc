@@ -14,8 +14,8 @@ namespace millrace::api {
 namespace {
 
 constexpr const char* kExtensions[] = {
-    "binary_tensor_data", "classification",  "model_configuration", "model_repository",
-    "parameters",         "schedule_policy", "statistics"};
+    "binary_tensor_data", "classification", "model_configuration", "model_repository", "parameters",
+    "schedule_policy",    "sequence",       "statistics"};
 
 void send(net::Responder& respond, std::string body) {
   respond.send({.status = 200, .body = std::move(body)});
@@ -56,6 +56,38 @@ void write_config_specs(JsonWriter& json, const char* key, const std::vector<Ten
     json.close_object();
   }
   json.close_array();
+}
+
+void write_version_policy(JsonWriter& json, const serving::VersionPolicy& policy) {
+  using Kind = serving::VersionPolicy::Kind;
+  json.key("version_policy").open_object();
+  if (policy.kind == Kind::latest) {
+    json.key("latest").open_object().field("num_versions", policy.num_latest).close_object();
+  } else if (policy.kind == Kind::all) {
+    json.key("all").open_object().close_object();
+  } else {
+    json.key("specific").open_object().key("versions").open_array();
+    for (const std::uint64_t version : policy.specific) {
+      json.integer(static_cast<std::int64_t>(version));
+    }
+    json.close_array().close_object();
+  }
+  json.close_object();
+}
+
+void write_batching(JsonWriter& json, const serving::BatchSettings& batch) {
+  json.key("dynamic_batching").open_object();
+  if (!batch.preferred_sizes.empty()) {
+    json.key("preferred_batch_size").open_array();
+    for (const int size : batch.preferred_sizes) json.integer(size);
+    json.close_array();
+  }
+  if (batch.max_delay) json.field("max_queue_delay_microseconds", batch.max_delay->count());
+  if (batch.priority_levels > 0) {
+    json.field("priority_levels", batch.priority_levels);
+    json.field("default_priority_level", batch.default_priority);
+  }
+  json.close_object();
 }
 
 void write_sum(JsonWriter& json, const char* key, const serving::StatSum& sum) {
@@ -110,7 +142,13 @@ void get_model_metadata(const ApiContext& context, const net::HttpRequest& http,
   std::string body;
   JsonWriter json(body);
   json.open_object().field("name", (*model)->name());
-  json.key("versions").open_array().string((*model)->version()).close_array();
+  json.key("versions").open_array();
+  if (const auto versions = context.store.list((*model)->name())) {
+    for (const serving::ModelStatus& status : *versions) {
+      if (status.model) json.string(status.version);
+    }
+  }
+  json.close_array();
   json.field("platform", platform(d));
   write_specs(json, "inputs", d.inputs);
   write_specs(json, "outputs", d.outputs);
@@ -128,11 +166,17 @@ void get_model_config(const ApiContext& context, const net::HttpRequest& http,
   JsonWriter json(body);
   json.open_object().field("name", (*model)->name()).field("platform", platform(d));
   json.field("backend", d.backend).field("max_batch_size", d.max_batch_size);
-  json.key("version_policy").open_object().key("latest").open_object().field("num_versions", 1);
-  json.close_object().close_object();
+  write_version_policy(json, (*model)->found().rules.policy);
   write_config_specs(json, "input", d.inputs, batched);
   write_config_specs(json, "output", d.outputs, batched);
-  if (batched) json.key("dynamic_batching").open_object().close_object();
+  const serving::GraphSettings& settings = (*model)->found().graph;
+  if ((*model)->sequences()) {
+    json.key("sequence_batching").open_object();
+    json.field("max_sequence_idle_microseconds", settings.sequence.max_idle.count());
+    json.close_object();
+  } else if (batched) {
+    write_batching(json, settings.batch);
+  }
   json.close_object();
   send(*respond, std::move(body));
 }

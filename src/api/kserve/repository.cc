@@ -29,9 +29,20 @@ const char* repository_state(serving::ModelState state) {
   return "UNAVAILABLE";
 }
 
-// The body as an object; an empty body is an empty one. A browser's page is not an operator.
-Result<json::object> repository_body(const net::HttpRequest& http) {
-  if (!http.header("origin").empty()) return invalid("Not to be asked from a web page.");
+// A browser's page is not an operator, unless it is this server's own and clients may do so too.
+bool is_foreign_page(const ApiContext& context, const net::HttpRequest& http) {
+  const std::string_view origin = http.header("origin");
+  if (origin.empty()) return false;
+  const std::string_view host = http.header("host");
+  const auto scheme = origin.find("://");
+  const bool is_own = !host.empty() && scheme != std::string_view::npos &&
+                      net::equal_ignoring_case(origin.substr(scheme + 3), host);
+  return !is_own || !context.options.allow_repository_control;
+}
+
+// The body as an object; an empty body is an empty one.
+Result<json::object> repository_body(const ApiContext& context, const net::HttpRequest& http) {
+  if (is_foreign_page(context, http)) return invalid("Not to be asked from a web page.");
   if (http.body.empty()) return json::object();
   auto parsed = parse_json(http.body);
   if (!parsed) return pass(parsed);
@@ -53,7 +64,7 @@ net::HttpResponse failed(Error error, const std::string& name) {
 
 void post_repository_index(const ApiContext& context, const net::HttpRequest& http,
                            std::shared_ptr<net::Responder> respond) {
-  const auto asked = repository_body(http);
+  const auto asked = repository_body(context, http);
   if (!asked) return respond->send(kserve_error(asked.error()));
   const json::value* ready = asked->if_contains("ready");
   if (ready && !ready->is_bool()) {
@@ -63,17 +74,18 @@ void post_repository_index(const ApiContext& context, const net::HttpRequest& ht
   JsonWriter json(body);
   json.open_array();
   for (const serving::ModelStatus& status : context.store.list()) {
-    const bool serves = status.state == serving::ModelState::ready;
+    const bool serves = status.model != nullptr;
     if (ready && ready->as_bool() && !serves) continue;
     json.open_object().field("name", status.name).field("version", status.version);
     json.field("state", repository_state(status.state));
     const bool has_failed = status.state == serving::ModelState::failed;
     const bool is_unloaded = status.state == serving::ModelState::unloaded;
     const bool waits = status.state == serving::ModelState::waiting;  // the stage says for what
-    json.field("reason", has_failed    ? status.error.message
-                         : is_unloaded ? "unloaded"
-                         : waits       ? status.stage
-                                       : "");
+    // Of one that serves: why its last update did not come.
+    json.field("reason", has_failed || serves ? status.error.message
+                         : is_unloaded        ? "unloaded"
+                         : waits              ? status.stage
+                                              : "");
     json.close_object();
   }
   json.close_array();
@@ -82,7 +94,7 @@ void post_repository_index(const ApiContext& context, const net::HttpRequest& ht
 
 void post_repository_load(const ApiContext& context, const net::HttpRequest& http,
                           std::shared_ptr<net::Responder> respond) {
-  const auto asked = repository_body(http);
+  const auto asked = repository_body(context, http);
   if (!asked) return respond->send(kserve_error(asked.error()));
   if (asked->contains("parameters") && asked->at("parameters").is_object() &&
       !asked->at("parameters").as_object().empty()) {
@@ -102,7 +114,7 @@ void post_repository_load(const ApiContext& context, const net::HttpRequest& htt
 
 void post_repository_unload(const ApiContext& context, const net::HttpRequest& http,
                             std::shared_ptr<net::Responder> respond) {
-  const auto asked = repository_body(http);
+  const auto asked = repository_body(context, http);
   if (!asked) return respond->send(kserve_error(asked.error()));
   const std::string name = model_param(http);
   const Status done = context.store.unload(name);

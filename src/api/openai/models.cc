@@ -29,7 +29,7 @@ void get_models(const ApiContext& context, const net::HttpRequest&,
   JsonWriter json(body);
   json.open_object().field("object", "list").key("data").open_array();
   for (const serving::ModelStatus& status : context.store.list()) {
-    if (status.model) write_model(json, *status.model);
+    if (status.model && status.is_default) write_model(json, *status.model);
   }
   json.close_array().close_object();
   respond->send({.status = 200, .body = std::move(body)});

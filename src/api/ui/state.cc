@@ -95,6 +95,18 @@ void write_generator(JsonWriter& json, const Generator& generator, const Samples
   json.close_object();
 }
 
+// A model is one entry, that of the version which a request without one gets; all are named in it.
+void write_versions(JsonWriter& json, const std::vector<serving::ModelStatus>& all,
+                    const std::string& name) {
+  json.key("versions").open_array();
+  for (const serving::ModelStatus& status : all) {
+    if (status.name != name) continue;
+    json.open_object().field("version", status.version);
+    json.field("state", serving::to_string(status.state)).close_object();
+  }
+  json.close_array();
+}
+
 void write_process(JsonWriter& json) {
   const ProcessUsage usage = process_usage();
   json.key("process").open_object().field("cpu_seconds", usage.cpu_seconds);
@@ -117,12 +129,16 @@ void get_ui_state(const ApiContext& context, const net::HttpRequest&,
   json.field("requests", context.admission.num_requests());
   json.field("memory_limit_bytes", context.store.memory().limit());
   json.field("memory_used_bytes", context.store.memory().used());
+  json.field("control", serving::to_string(context.store.control()));
   write_process(json);
   json.key("models").open_array();
-  for (const serving::ModelStatus& status : context.store.list()) {
+  const std::vector<serving::ModelStatus> all = context.store.list();
+  for (const serving::ModelStatus& status : all) {
+    if (!status.is_default) continue;
     json.open_object().field("name", status.name).field("version", status.version);
     json.field("backend", status.backend).field("state", serving::to_string(status.state));
     json.field("progress", status.progress).field("stage", status.stage);
+    write_versions(json, all, status.name);
     if (status.model) {
       write_description(json, status.model->description());
       if (!status.model->task().empty()) json.field("task", status.model->task());

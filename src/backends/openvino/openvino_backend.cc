@@ -1,6 +1,7 @@
 #include "backends/openvino/openvino_backend.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <exception>
@@ -14,13 +15,17 @@
 #include "backends/openvino/graph_files.h"
 #include "backends/openvino/openvino_model.h"
 #include "backends/openvino/ov_types.h"
+#include "backends/openvino/visible_state.h"
 #include "base/log.h"
 
 namespace millrace::backends {
 namespace {
 
-constexpr const char* kDevice = "CPU";
 constexpr int kDefaultMaxBatch = 64;
+
+char ascii_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 struct Weights {
   std::int64_t bytes = 0;
@@ -65,16 +70,72 @@ Status add_specs(const ov::CompiledModel& compiled, ModelDescription& out) {
   return {};
 }
 
+// They are the last inputs and outputs; the runtime may have named them after their neighbours.
+void name_states(std::vector<StatePair> states, ModelDescription& out) {
+  const std::size_t first_input = out.inputs.size() - states.size();
+  const std::size_t first_output = out.outputs.size() - states.size();
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    out.inputs[first_input + i].name = states[i].input;
+    out.outputs[first_output + i].name = states[i].output;
+  }
+  out.states = std::move(states);
+}
+
 ov::AnyMap compile_settings(const ModelSpec& spec) {
-  ov::AnyMap settings{{ov::hint::performance_mode.name(), ov::hint::PerformanceMode::LATENCY},
-                      // Other models want the cores too.
-                      {ov::hint::enable_cpu_pinning.name(), false}};
+  const bool throughput = spec.performance_hint == "throughput";
+  ov::AnyMap settings{
+      {ov::hint::performance_mode.name(),
+       throughput ? ov::hint::PerformanceMode::THROUGHPUT : ov::hint::PerformanceMode::LATENCY},
+      // Other models want the cores too.
+      {ov::hint::enable_cpu_pinning.name(), false}};
+  if (spec.num_instances > 0) settings.insert(ov::num_streams(spec.num_instances));
   if (spec.num_threads > 0) settings.insert(ov::inference_num_threads(spec.num_threads));
   if (!spec.cache_dir.empty()) settings.insert(ov::cache_dir(spec.cache_dir.string()));
+  const std::string& precision = spec.inference_precision;
   if (spec.precision == "exact") {
     settings.insert(ov::hint::execution_mode(ov::hint::ExecutionMode::ACCURACY));
   }
+  if (precision == "f32") settings.insert(ov::hint::inference_precision(ov::element::f32));
+  if (precision == "bf16") settings.insert(ov::hint::inference_precision(ov::element::bf16));
+  if (precision == "f16") settings.insert(ov::hint::inference_precision(ov::element::f16));
   return settings;
+}
+
+// The device to compile for. AUTO chooses among those that are there; "GPU.1" is one of the GPUs.
+Result<std::string> device_of(ov::Core& core, const ModelSpec& spec) {
+  if (spec.device.empty()) return std::string("CPU");
+  const std::vector<std::string> all = core.get_available_devices();
+  const std::string kind = spec.device.substr(0, spec.device.find_first_of(".:"));
+  const bool known =
+      kind == "AUTO" || kind == "MULTI" || kind == "HETERO" ||
+      std::ranges::any_of(all, [&](const std::string& device) {
+        return device == spec.device || (kind == spec.device && device.starts_with(kind + "."));
+      });
+  if (known) return spec.device;
+  return invalid(fmt::format("device '{}' is not there; this machine has {}",
+                             spec.device.substr(0, 64), fmt::join(all, ", ")),
+                 "device");
+}
+
+// The rows that may be merged; 0 where axis 0 is no batch.
+Result<int> batch_of(const ModelSpec& spec, const std::shared_ptr<ov::Model>& model,
+                     ov::CompiledModel& compiled) {
+  const int wanted = spec.max_batch_size > 0 ? spec.max_batch_size : kDefaultMaxBatch;
+  if (spec.batch_axis == "none") return 0;
+  if (spec.batch_axis != "0") {
+    return spec.max_batch_size != 1 && axis_0_is_batch(model, compiled) ? wanted : 0;
+  }
+  for (const auto& input : model->inputs()) {
+    const ov::PartialShape& shape = input.get_partial_shape();
+    const bool open = shape.rank().is_dynamic() || (shape.size() > 0 && shape[0].is_dynamic());
+    if (!open) {
+      return invalid(fmt::format("axis 0 is said to be a batch (max_batch_size of config.pbtxt, or "
+                                 "batch-axis), but input '{}' has shape {}",
+                                 input.get_node()->get_friendly_name(), shape.to_string()),
+                     "batch-axis");
+    }
+  }
+  return wanted;
 }
 
 }  // namespace
@@ -112,12 +173,19 @@ Result<std::unique_ptr<Servable>> OpenvinoBackend::load(const ModelSpec& spec,
   try {
     progress(0, "reading the graph");
     ov::Core& core = state_->runtime();
+    const auto device = device_of(core, spec);
+    if (!device) return std::unexpected(device.error());
     const std::shared_ptr<ov::Model> model = core.read_model(file->path.string());
     ModelDescription description;
     description.name = spec.name;
     description.backend = "openvino";
     description.family = file->format;
-    description.kernels = "cpu";
+    description.kernels = *device;
+    std::ranges::transform(description.kernels, description.kernels.begin(), ascii_lower);
+    auto states = make_state_visible(model);
+    if (!states) {
+      return invalid(fmt::format("'{}': {}", file_name, states.error().message));
+    }
     const Weights weights = weights_of(*model);
     description.num_parameters = weights.elements;
     description.weight_bytes = weights.bytes;
@@ -125,15 +193,16 @@ Result<std::unique_ptr<Servable>> OpenvinoBackend::load(const ModelSpec& spec,
 
     progress(0.3, "compiling");
     doing = "compile";
-    ov::CompiledModel compiled = core.compile_model(model, kDevice, compile_settings(spec));
+    ov::CompiledModel compiled = core.compile_model(model, *device, compile_settings(spec));
     if (Status added = add_specs(compiled, description); !added) {
       added.error().message = fmt::format("'{}': {}", file_name, added.error().message);
       return pass(added);
     }
+    name_states(*std::move(states), description);
     progress(0.8, "trying it out");
-    if (spec.max_batch_size != 1 && axis_0_is_batch(model, compiled)) {
-      description.max_batch_size = spec.max_batch_size > 0 ? spec.max_batch_size : kDefaultMaxBatch;
-    }
+    const auto batch = batch_of(spec, model, compiled);
+    if (!batch) return std::unexpected(batch.error());
+    description.max_batch_size = *batch;
     progress(1, "ready");
     return std::make_unique<OpenvinoModel>(std::move(compiled), std::move(description));
   } catch (const std::exception& e) {

@@ -97,7 +97,7 @@ Result<ModelHandle> ImageService::find_model(ImageTask task, std::string_view na
   std::vector<std::string> names;
   ModelHandle only;
   for (const ModelStatus& status : store_.list()) {
-    if (!status.model || !serves(*status.model, task)) continue;
+    if (!status.model || !status.is_default || !serves(*status.model, task)) continue;
     names.push_back("'" + status.name + "'");
     only = status.model;
   }

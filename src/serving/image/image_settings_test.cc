@@ -130,16 +130,19 @@ TEST_F(ImageSettingsTest, ErrorsNameFileTableAndKey) {
 
 TEST_F(ImageSettingsTest, ModelTomlLetsTheTableThrough) {
   write("model.toml", "max-batch-size = 4\n[image]\ntask = \"detect\"\n");
-  ModelSpec spec;
-  std::optional<ImageSettings> found;
-  const Status done = apply_model_settings(folder.path(), spec, &found);
+  FoundModel model;
+  const auto apply = [&] {
+    const auto file = read_settings_file(folder.path());
+    return file && *file ? apply_model_settings(**file, false, model) : Status(invalid("no file"));
+  };
+  const Status done = apply();
   ASSERT_TRUE(done) << done.error().message;
-  EXPECT_EQ(spec.max_batch_size, 4);
-  ASSERT_TRUE(found);
-  EXPECT_EQ(found->task, ImageTask::detect);
-  EXPECT_EQ(found->file, "model.toml");
+  EXPECT_EQ(model.spec.max_batch_size, 4);
+  ASSERT_TRUE(model.image);
+  EXPECT_EQ(model.image->task, ImageTask::detect);
+  EXPECT_EQ(model.image->file, "model.toml");
   write("model.toml", "[imago]\ntask = \"detect\"\n");
-  EXPECT_FALSE(apply_model_settings(folder.path(), spec, &found));
+  EXPECT_FALSE(apply());
 }
 
 // --- against the graph

@@ -125,6 +125,7 @@ class Parts : public std::enable_shared_from_this<Parts> {
     }
     auto inputs = check_inputs(model->description(), tensors);
     if (!inputs) return ended(part, pass(inputs));
+    model->to_graph(*inputs);
     BatchRequest request{.inputs = *std::move(inputs),
                          .owner = pieces,
                          .num_rows = std::max<std::int64_t>(1, rows_in(part)),
@@ -136,6 +137,7 @@ class Parts : public std::enable_shared_from_this<Parts> {
                          .trace = call_.trace};
     // On the runtime's thread: only posts.
     request.reply = [self = shared_from_this(), part](Result<TensorAnswer> answer) {
+      if (answer) self->handle_->to_client(answer->outputs);
       auto held = std::make_shared<Result<TensorAnswer>>(std::move(answer));
       self->workers_.post([self, part, held] { self->ended(part, std::move(*held)); });
     };
@@ -259,6 +261,9 @@ Result<GraphModel> model_for_step(const FileStep& step, const std::string& where
                 "model", loading ? kWaitsForModel : kNeedsModel);
   }
   if (!(*handle)->batcher()) return invalid(label + " takes no tensors", "model");
+  if ((*handle)->sequences()) {
+    return invalid(label + " keeps state between requests, which a step has none of", "model");
+  }
   if (!step.version.empty() && step.version != (*handle)->version()) {
     return invalid(fmt::format("{} has no version {}; version {} serves", label, step.version,
                                (*handle)->version()),
