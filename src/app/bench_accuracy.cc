@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <memory>
 #include <numeric>
 #include <utility>
@@ -245,22 +244,15 @@ void print_result(const json::object& r) {
              100 * number("perplexity_change"));
 }
 
-Result<backends::ModelFolder> open_model(const std::string& name) {
-  const std::filesystem::path path = std::filesystem::exists(name)
-                                         ? std::filesystem::path(name)
-                                         : std::filesystem::path("models") / name;
-  return backends::open_model_folder(path);
-}
-
 Result<json::object> measure(const BenchAccuracy& command) {
   const auto kind = read_kind(command);
   if (!kind) return std::unexpected(kind.error());
   const auto table = kernels::select_kernels(command.cpu_isa);
   if (!table) return std::unexpected(table.error());
-  const auto folder = open_model(command.model);
+  const auto folder = backends::open_model_folder(bench_model_path(command.model));
   if (!folder) return std::unexpected(folder.error());
-  const auto exact_folder =
-      open_model(command.exact_model.empty() ? command.model : command.exact_model);
+  const auto exact_folder = backends::open_model_folder(
+      bench_model_path(command.exact_model.empty() ? command.model : command.exact_model));
   if (!exact_folder) return std::unexpected(exact_folder.error());
   const auto tokens = read_tokens(command, *folder);
   if (!tokens) return std::unexpected(tokens.error());

@@ -46,6 +46,12 @@ int bench_failed(const Error& error) {
   return 1;
 }
 
+std::filesystem::path bench_model_path(const std::string& model) {
+  std::error_code ignored;
+  if (std::filesystem::exists(model, ignored)) return model;
+  return std::filesystem::path("models") / model;
+}
+
 Status write_whole_file(const std::string& file, const std::string& text) {
   if (file.empty()) return {};
   const std::filesystem::path part = file + ".part";

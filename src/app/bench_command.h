@@ -2,6 +2,7 @@
 // when nothing could be measured.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,8 @@ int bench_kernels(const BenchKernels& command);
 int bench_accuracy(const BenchAccuracy& command);
 int bench_tokenizer(const BenchTokenizer& command);
 
+// A folder or file, else the name of one below models/.
+std::filesystem::path bench_model_path(const std::string& model);
 // Prints the error as every command does; 1.
 int bench_failed(const Error& error);
 // An empty name does nothing. The file appears whole or not at all.

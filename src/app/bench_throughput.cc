@@ -28,9 +28,7 @@ class Offline {
  public:
   Result<const ModelDescription*> load(const BenchThroughput& command, int batch, int context) {
     ModelSpec spec;
-    spec.path = std::filesystem::exists(command.model)
-                    ? std::filesystem::path(command.model)
-                    : std::filesystem::path("models") / command.model;
+    spec.path = bench_model_path(command.model);
     spec.name = spec.path.stem().string();
     spec.cpu_isa = command.cpu_isa;
     spec.precision = command.precision;

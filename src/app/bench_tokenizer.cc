@@ -31,10 +31,9 @@ class Source {
  public:
   static Result<Source> open(const std::string& name) {
     Source source;
-    std::filesystem::path path = name;
-    if (!std::filesystem::exists(path)) path = std::filesystem::path("models") / name;
-    if (std::filesystem::is_directory(path) && !backends::is_model_path(path) &&
-        std::filesystem::exists(path / "tokenizer.json"))
+    std::filesystem::path path = bench_model_path(name);
+    std::error_code ignored;
+    if (!backends::is_model_path(path) && std::filesystem::exists(path / "tokenizer.json", ignored))
       path /= "tokenizer.json";
     if (path.extension() == ".json") {
       auto tokenizer = tokenizer_of_file(path);
