@@ -6,6 +6,11 @@
 #include "base/check.h"
 
 namespace millrace::serving {
+namespace {
+
+constexpr int kTracedDeliveries = 128;  // the first; a trace has room for the other stages
+
+}  // namespace
 
 struct TextStream::Choice {
   Choice(int index_in, const TextOptions& options, const text::Tokenizer& tokenizer,
@@ -134,7 +139,9 @@ void TextStream::deliver() {
   if (!deltas_.empty()) {
     last_activity_ = Clock::now();
     const bool is_read = sink_->on_deltas(deltas_, usage_);
-    if (options_.trace) options_.trace.inside().span("deliver", began, Clock::now());
+    if (options_.trace && num_traced_++ < kTracedDeliveries) {
+      options_.trace.inside().span("deliver", began, Clock::now());
+    }
     if (!is_read) return end();
   } else if (idle_due_.exchange(false)) {
     last_activity_ = Clock::now();

@@ -127,6 +127,7 @@ class TextStream : public std::enable_shared_from_this<TextStream> {
   std::optional<Error> failure_;
   TokenUsage usage_;
   int num_open_ = 0;
+  int num_traced_ = 0;  // deliveries
 };
 
 }  // namespace millrace::serving

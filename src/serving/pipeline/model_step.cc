@@ -16,6 +16,7 @@ namespace {
 
 constexpr int kMaxInFlight = 8;  // requests of one call at once
 constexpr std::int64_t kMaxParts = 10'000;
+constexpr std::int64_t kTracedParts = 16;  // the first; a trace has room for the other steps
 
 ValueType type_of(const TensorSpec& spec) {
   return {.dtype = spec.dtype, .shape = spec.shape, .any_rank = spec.any_rank};
@@ -134,7 +135,7 @@ class Parts : public std::enable_shared_from_this<Parts> {
                          .arrival = Clock::now(),
                          .deadline = call_.deadline,
                          .stop = call_.stop,
-                         .trace = call_.trace};
+                         .trace = part < kTracedParts ? call_.trace : TraceHandle()};
     // On the runtime's thread: only posts.
     request.reply = [self = shared_from_this(), part](Result<TensorAnswer> answer) {
       if (answer) self->handle_->to_client(answer->outputs);
