@@ -82,7 +82,7 @@ async function startBinary() {
 }
 
 /** What is not answered here goes to `target`: `mine` maps a request to its handler, or to nothing. */
-async function startFront(target, mine) {
+export async function startFront(target, mine) {
   const { hostname, port } = new URL(target);
   const pass = (request, response) => {
     const { url, method } = request;
@@ -146,7 +146,7 @@ export async function startStandIn(target, script) {
 }
 
 /** A browser with a profile of its own; { context, stop }. */
-export async function startBrowser(options = {}) {
+export async function startBrowser({ args = [], ...options } = {}) {
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'millrace-chromium-'));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: must(process.env.CHROMIUM ?? '/usr/bin/chromium', 'run scripts/setup test, or set CHROMIUM'),
@@ -154,7 +154,7 @@ export async function startBrowser(options = {}) {
     viewport: { width: 1280, height: 800 },
     locale: 'en-US',
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-      '--disable-component-update', '--disable-sync'],
+      '--disable-component-update', '--disable-sync', ...args],
     ...options,
   });
   context.setDefaultTimeout(kActionMs);
