@@ -11,9 +11,9 @@ namespace millrace::api {
 namespace {
 
 // Models that only tensor routes can ask are listed by /v2/repository/index: whoever reads this
-// list offers each entry for chats.
+// list expects that /v1 can ask each entry for something.
 bool is_asked_here(const serving::Model& model) {
-  return model.generator() || model.embedder();
+  return model.generator() || model.embedder() || !model.task().empty();
 }
 
 void write_capabilities(JsonWriter& json, const serving::Model& model) {
