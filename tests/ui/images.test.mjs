@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { inEveryLook, violations } from './axe.mjs';
-import { openPage, startBrowser, startServer, until } from './rig.mjs';
+import { demos, openPage, startBrowser, startServer, until } from './rig.mjs';
 import { png, startWorld } from './world.mjs';
 
 const classifier = { name: 'names', version: '1', backend: 'openvino', state: 'ready', progress: 1, stage: '', task: 'classify', family: 'onnx' };
@@ -243,6 +243,27 @@ describe('pictures', () => {
     await page.getByRole('button', { name: 'Remove all' }).click();
     await until(async () => (await alive()) === 0);
     assert.equal(await page.locator('.picture').count(), 0);
+  });
+});
+
+describe('the demo models of the real server', { skip: demos.length < 2 && 'make demo-models has not been run' }, () => {
+  it('name and find, with their own labels and times', async () => {
+    const real = await startServer({ also: demos });
+    const mine = await openPage(browser.context, real.url);
+    await mine.getByRole('link', { name: 'Images' }).click();
+    const model = mine.getByRole('combobox', { name: 'Model' });
+    await model.selectOption('demo-classify');
+    await mine.getByLabel('Choose…').setInputFiles([picture('a.png', [240, 230, 210]), { name: 'b.png', mimeType: 'image/png', buffer: Buffer.from('no picture') }]);
+    const good = mine.getByRole('article', { name: 'a.png' });
+    await good.locator('.bars li').nth(4).waitFor();
+    assert.match(await good.locator('.times').textContent(), /Total[\d.]+ m?s/);
+    assert.match(await good.textContent(), /400 × 300/);
+    assert.match(await mine.getByRole('article', { name: 'b.png' }).getByRole('alert').textContent(), /\w{3}/);
+    await model.selectOption('demo-detect');
+    await good.locator('.overlay rect').or(good.getByText('Nothing it is 50 % sure of.')).first().waitFor();
+    assert.deepEqual(mine.offences, []);
+    await mine.close();
+    await real.stop();
   });
 });
 

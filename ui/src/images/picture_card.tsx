@@ -20,7 +20,7 @@ function Boxes({ found, answer, lit }: { found: Detection[]; answer: PictureAnsw
         ))}
       </svg>
       {placed.map(({ place, ...d }, i) => (
-        <span key={i} class={`chip hue-${hueOf(d)}${lit === i ? ' lit' : ''}`} style={{ left: `${place.left}%`, top: `${place.top}%` }}>
+        <span key={i} class={`chip hue-${hueOf(d)}${lit === i ? ' lit' : ''}${place.top > 9 ? ' above' : ''}`} style={{ left: `${place.left}%`, top: `${place.top}%` }}>
           {d.label} {percent(d.score)}
         </span>
       ))}
