@@ -32,15 +32,19 @@ async function crowd(seconds) {
 async function chats(page) {
   const chat = chatOf(page);
   await page.waitForFunction((name) => document.querySelector('.picker')?.textContent.includes(name), model);
-  for (const question of ['Give me three ideas for a rainy Sunday.', 'Why is the sky blue?', 'How does a water mill work?', 'Name five rivers in Europe.']) {
+  const say = async (question, tokens) => {
     await page.keyboard.press('Control+k');
     await chat.picker.selectOption(model);
+    await page.keyboard.press('Control+,');
+    await page.getByLabel('Temperature').fill('0');
+    await page.getByLabel('Longest answer').fill(String(tokens));
+    await page.getByLabel('Longest answer').press('Tab');
+    await page.keyboard.press('Control+,');
     await chat.say(question);
     await chat.answered(1);
-  }
-  await page.keyboard.press('Control+k');
-  await chat.say('Write a Python function that reverses a string, with one short example.');
-  await chat.answered(1);
+  };
+  for (const question of ['Give me three ideas for a rainy Sunday.', 'Why is the sky blue?', 'Name five rivers in Europe.']) await say(question, 24);
+  await say('Write a Python function that reverses a string.', 180);
   await page.locator('.scroller').evaluate((el) => (el.scrollTop = 0));
   await page.mouse.move(0, 0);
   await shot(page, 'chat');
