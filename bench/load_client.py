@@ -25,9 +25,9 @@ def summary(values):
     return {f"p{int(q * 100)}": round(percentile(values, q) * 1e3, 2) for q in (0.5, 0.9, 0.99)} if values else None
 
 
-def prompts(users, requests, length, vocab, seed):
+def prompts(users, requests, length, vocab, seed, first_id=1000):
     draw = random.Random(seed)
-    return [[[draw.randrange(1000, vocab) for _ in range(length)] for _ in range(requests)] for _ in range(users)]
+    return [[[draw.randrange(first_id, vocab) for _ in range(length)] for _ in range(requests)] for _ in range(users)]
 
 
 async def one_request(host, port, body, result):
@@ -74,12 +74,12 @@ async def user(address, model, mine, max_tokens, result):
             result["first_error"] = result.get("first_error") or repr(error)
 
 
-async def run_load(url, model, users, requests, prompt_tokens, max_tokens, vocab, seed):
+async def run_load(url, model, users, requests, prompt_tokens, max_tokens, vocab, seed, first_id=1000):
     address = (urlparse(url).hostname, urlparse(url).port)
     result = {"tokens": 0, "errors": 0, "ttft": [], "gaps": [], "e2e": []}
     start = time.perf_counter()
     await asyncio.gather(*(user(address, model, mine, max_tokens, result)
-                           for mine in prompts(users, requests, prompt_tokens, vocab, seed)))
+                           for mine in prompts(users, requests, prompt_tokens, vocab, seed, first_id)))
     seconds = time.perf_counter() - start
     return {"tokens_per_second": round(result["tokens"] / seconds, 1), "seconds": round(seconds, 2),
             "requests": len(result["e2e"]), "errors": result["errors"], "first_error": result.get("first_error"),

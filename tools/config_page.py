@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/configuration.md from what the binary says of itself: its manual page, the help of its benchmarks, and the
-sentence with which it refuses a number that is too large.
+"""Writes docs/configuration.md from what the binary says of itself: its manual page, and the sentence with which it refuses a number that is too large.
 
 usage: config_page.py [BINARY]      BINARY: default build/release/millrace
 """
@@ -64,7 +63,7 @@ curl -s http://127.0.0.1:8002/models | grep -o '"max_num_seqs":64'
 
 - `millrace.toml` is read from the folder in which the command starts; `--config FILE` names another, which must exist.
 - An unknown key or a wrong value ends the start with status 78 and a sentence that names the flag, the variable, or file and line.
-- `run` refuses a `millrace.toml` with a key that only `serve` knows (those without `run` in the table); give it a file of its own with `--config`.
+- `run` and `serve` may share a `millrace.toml`: `run` passes over the keys that only `serve` knows (those without `run` in the table).
 - A switch is `--NAME`, or `--no-NAME` where it is on by default; in the other places it is `true` or `false`.
 - BYTES is a number with `KiB`, `MiB`, `GiB`, `TiB` (or `K`, `M`, `G`, `T`, which are the same), with `kB`, `MB`, `GB`, `TB`, or with nothing.
 - `auto` in the table, or 0, lets Millrace choose; what it chooses is in [operate](operate.md#limits).
@@ -94,18 +93,6 @@ def read_manual(binary):
         elif line == ".TP":
             here.append((plain(lines[at + 1]), plain(lines[at + 2])))
     return sections, commands
-
-
-def read_help(text):
-    """[(head, text)] of a help screen: an option's head, then its text behind it or indented in the next line."""
-    entries = []
-    for line in text.splitlines():
-        match = re.match(r"  (\S.*?)(?:\s{2,}(\S.*))?$", line)
-        if match and (match[1].startswith("-") or "REQUIRED" in match[1]):
-            entries.append([match[1], match[2] or ""])
-        elif entries and re.match(r" {20,}\S", line):
-            entries[-1][1] = line.strip()
-    return entries
 
 
 def split_default(text):
@@ -203,31 +190,6 @@ def command_table(entries, commands, all_options):
     return table(["option or word", "default", "what it is"], rows) if rows else ""
 
 
-def bench_entry(head, text):
-    """CLI11 writes types and ranges into the head: \"--users N:INT in [1 - 100000] Excludes: --rate\"."""
-    head = re.sub(r"^-h,", "", head)
-    variable = re.search(r"\(Env:(\w+)\)", head)
-    bounds = re.search(r" in \[(\S+) - (\S+)\]", head)
-    words = re.search(r":\{(.*?)\}", head)
-    head = re.sub(r":\{.*?\}|:(INT|FLOAT)\b| in \[.*?\]| \(Env:\w+\)| Excludes: \S+| \.\.\.| REQUIRED", "", head)
-    if words:
-        head = head.strip() + " " + words[1].replace(",", "|")
-    notes = [f"{bounds[1]} to {bounds[2]}"] if bounds else []
-    notes += [f"also `{variable[1]}`"] if variable else []
-    default = re.search(r" ?\[[^\]]*\]$", text)
-    body = text[:default.start()] if default else text
-    if not head.startswith("-"):
-        head = head.removesuffix(" TEXT")
-    return head.strip(), f"{body}{' (' + ', '.join(notes) + ')' if notes else ''}{default[0] if default else ''}"
-
-
-def bench_tables(binary, commands):
-    kinds = re.findall(r"^  (\w+)  ", ask(binary, "bench", "--help").split("Subcommands:")[1], re.M)
-    for kind in kinds:
-        entries = [bench_entry(*entry) for entry in read_help(ask(binary, "bench", kind, "--help"))]
-        yield f"### bench {kind}\n" + command_table(entries, commands, all_options=True)
-
-
 def render(binary):
     sections, commands = read_manual(binary)
     parts = [HEAD, "## Settings of serve and run\n" + settings_table(binary, commands),
@@ -237,7 +199,6 @@ def render(binary):
     for command, entries in commands.items():
         if text := command_table(entries, commands, all_options=command not in ("serve", "run")):
             parts.append(f"### {command}\n{text}")
-    parts += bench_tables(binary, commands)
     for title, section in (("Environment", "ENVIRONMENT"), ("Files", "FILES"), ("Exit status", "EXIT STATUS")):
         parts.append(f"## {title}\n" + table(["", "what it is"], [[code(head), cell(text)] for head, text in sections[section]]))
     return "\n".join(parts)

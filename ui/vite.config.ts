@@ -12,6 +12,6 @@ export default defineConfig({
     chunkSizeWarningLimit: 300,
     rolldownOptions: { checks: { pluginTimings: false } }, // says how busy the machine is, not what is wrong
   },
-  server: { proxy: { '/v1': server, '/ui/state': server, '/version': server } },
+  server: { proxy: { '/v1': server, '/v2': server, '/ui': server, '/version': server } },
   test: { environment: 'node', include: ['src/**/*.test.ts'], testTimeout: 60_000 }, // against hanging; a busy machine is slow
 });

@@ -27,6 +27,7 @@ TEST_F(RoutesTest, Models) {
   EXPECT_EQ(entry.at("object").as_string(), "model");
   EXPECT_EQ(entry.at("owned_by").as_string(), "millrace");
   EXPECT_EQ(entry.at("max_model_len").as_int64(), 512);
+  EXPECT_EQ(json::serialize(entry.at("capabilities")), R"(["chat","completions"])");
   EXPECT_EQ(get("/v1/models/m").json.at("id").as_string(), "m");
   const Answer unknown = get("/v1/models/org/name");
   EXPECT_EQ(unknown.status, 404);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "app/cli.h"
+#include "app/describe_cli.h"
 #include "base/json.h"
 
 namespace millrace::app {
@@ -27,14 +28,14 @@ struct LoadWords {
 };
 
 void add_load_options(CLI::App& command, LoadWords& words) {
-  command.get_formatter()->column_width(34);
   command.add_option("URL", words.url, "http://host:port of an OpenAI-compatible server.")
       ->required();
   command.add_option("--model", words.model, "Its name there. [the first listed]");
-  command.add_option("--api", words.api, "chat or completions. [completions]")
+  command.add_option("--api", words.api, "Which of its two routes. [completions]")
       ->check(CLI::IsMember({"chat", "completions"}))
       ->type_name("");
-  command.add_option("--api-key", words.api_key, "Sent as a bearer token.")
+  command
+      .add_option("--api-key", words.api_key, "Sent as a bearer token. [MILLRACE_BENCH_API_KEY]")
       ->envname("MILLRACE_BENCH_API_KEY");
   command.add_option("--requests", words.requests, "How many; or give --duration.")
       ->check(CLI::Range(1, 100'000'000))
@@ -46,11 +47,11 @@ void add_load_options(CLI::App& command, LoadWords& words) {
       .add_option("--warmup", words.warmup, "Requests before, not counted. [1 a user, at most 8]")
       ->check(CLI::Range(0, 100'000))
       ->type_name("N");
-  command.add_option("--preset", words.preset, "sharegpt: lengths as of shared chats.")
+  command.add_option("--preset", words.preset, "Lengths as of shared chats.")
       ->check(CLI::IsMember({"sharegpt"}))
       ->type_name("");
   command.add_option("--prompt", words.prompt,
-                     "Prompt tokens: N, uniform:A-B, lognormal:MEDIAN,SIGMA[,A,B]. [128]");
+                     "Tokens: N, uniform:A-B, lognormal:MEDIAN,SIGMA[,A,B]. [128]");
   command.add_option("--output", words.output, "Output tokens, likewise. [64]");
   command.add_option("--shared-prefix", words.shared_prefix,
                      "TOKENS[:GROUPS] before each prompt, the same within a group.");
@@ -182,7 +183,7 @@ CLI::App* add_serve(CLI::App& bench, AllOptions& all) {
   auto* users = serve->add_option("--users", all.users, "Closed loop: so many users. [8]")
                     ->check(CLI::Range(1, 100'000))
                     ->type_name("N");
-  serve->add_option("--rate", all.rate, "Open loop: requests a second.")
+  serve->add_option("--rate", all.rate, "Open loop instead: requests a second.")
       ->check(CLI::Range(1e-6, 1e6))
       ->excludes(users)
       ->type_name("X");
@@ -198,7 +199,7 @@ CLI::App* add_sweep(CLI::App& bench, AllOptions& all) {
                     ->allow_extra_args(false)
                     ->check(CLI::Range(1, 100'000))
                     ->type_name("N,…");
-  sweep->add_option("--rate", all.sweep.rates, "Open loop: requests a second, 1,2,4,…")
+  sweep->add_option("--rate", all.sweep.rates, "Open loop instead: requests a second, 1,2,4,…")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::Range(1e-6, 1e6))
@@ -248,8 +249,7 @@ CLI::App* add_throughput(CLI::App& bench, AllOptions& all) {
 CLI::App* add_kernels(CLI::App& bench, AllOptions& all) {
   BenchKernels& to = all.kernels;
   CLI::App* command = bench.add_subcommand(
-      "kernels",
-      "Single operations against what this machine can do at most, measured in the same run.");
+      "kernels", "Single operations against the most that this machine can do.");
   command
       ->add_option("--shapes", to.shapes,
                    "NxK,… or smollm2-135m, qwen2.5-0.5b, llama-3.2-1b. [qwen2.5-0.5b]")
@@ -307,13 +307,13 @@ CLI::App* add_tokenizer(CLI::App& bench, AllOptions& all) {
   return command;
 }
 
-BenchExit usage_error(const std::string& message) {
+BenchExit refused(const std::string& message) {
   return {kExitUsage, "millrace bench: " + message + "\n"};
 }
 
 BenchCommandLine checked_serve(const AllOptions& all) {
   auto load = read_load(all.serve_words);
-  if (!load) return usage_error(load.error().message);
+  if (!load) return refused(load.error().message);
   load->shape.rate = all.rate;
   load->shape.users = all.users > 0 ? static_cast<int>(all.users) : 8;
   return BenchServe{std::move(*load)};
@@ -321,29 +321,46 @@ BenchCommandLine checked_serve(const AllOptions& all) {
 
 BenchCommandLine checked_sweep(AllOptions& all) {
   auto load = read_load(all.sweep_words);
-  if (!load) return usage_error(load.error().message);
+  if (!load) return refused(load.error().message);
   if (all.sweep.users.empty() && all.sweep.rates.empty())
-    return usage_error("sweep needs --users 1,2,4,… or --rate 1,2,4,…");
+    return refused("sweep needs --users 1,2,4,… or --rate 1,2,4,…");
   std::ranges::sort(all.sweep.users);
   std::ranges::sort(all.sweep.rates);
   all.sweep.load = std::move(*load);
   return std::move(all.sweep);
 }
 
+// Every kind with its options, and what they write to.
+struct BenchLine {
+  BenchLine() {
+    bench.require_subcommand(1);
+    bench.formatter(plain_formatter());
+    bench.failure_message(usage_error);
+    serve = add_serve(bench, all);
+    sweep = add_sweep(bench, all);
+    report = add_report(bench, all);
+    throughput = add_throughput(bench, all);
+    accuracy = add_accuracy(bench, all);
+    tokenizer = add_tokenizer(bench, all);
+    add_kernels(bench, all);
+  }
+
+  CLI::App bench{"Measures servers, models and kernels.", "millrace bench"};
+  AllOptions all;
+  const CLI::App *serve = nullptr, *sweep = nullptr, *report = nullptr, *throughput = nullptr,
+                 *accuracy = nullptr, *tokenizer = nullptr;
+};
+
 }  // namespace
 
+CommandTree describe_bench_commands() {
+  const BenchLine line;
+  return describe_cli(line.bench);
+}
+
 BenchCommandLine parse_bench_command_line(const std::vector<std::string>& args) {
-  CLI::App bench("Measures servers, models and kernels.", "millrace bench");
-  bench.require_subcommand(1);
-  bench.get_formatter()->column_width(34);
-  AllOptions all;
-  const CLI::App* serve = add_serve(bench, all);
-  const CLI::App* sweep = add_sweep(bench, all);
-  const CLI::App* report = add_report(bench, all);
-  const CLI::App* throughput = add_throughput(bench, all);
-  const CLI::App* accuracy = add_accuracy(bench, all);
-  const CLI::App* tokenizer = add_tokenizer(bench, all);
-  add_kernels(bench, all);
+  BenchLine line;
+  auto& [bench, all, serve, sweep, report, throughput, accuracy, tokenizer] = line;
   try {
     bench.parse(std::vector<std::string>(args.rbegin(), args.rend()));  // it takes from the back
   } catch (const CLI::ParseError& error) {

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "app/command_tree.h"
 #include "base/result.h"
 #include "loadgen/load_run.h"
 #include "loadgen/run_result.h"
@@ -82,5 +83,8 @@ using BenchCommandLine = std::variant<BenchServe, BenchSweep, BenchReport, Bench
 
 // `args`: what stands behind `millrace bench`.
 BenchCommandLine parse_bench_command_line(const std::vector<std::string>& args);
+
+// The same declarations as data.
+CommandTree describe_bench_commands();
 
 }  // namespace millrace::app

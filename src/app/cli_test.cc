@@ -54,6 +54,17 @@ TEST_F(CliTest, FlagsBeatEnvironmentBeatsFile) {
   EXPECT_FALSE(command.config.enable_prefix_caching);
 }
 
+TEST_F(CliTest, RunTakesAFileThatIsMeantForServe) {
+  write("port = 9000\nmax-num-seqs = 3\n");
+  const std::string config = file_.string();
+  const auto run = std::get<RunCommand>(parse({"run", "m", "--config", config.c_str()}));
+  EXPECT_EQ(run.config.max_num_seqs, 3);
+  EXPECT_EQ(std::get<ExitCommand>(parse({"run", "m", "--port", "9000"})).code, kExitUsage);
+  write("prot = 9000\n");
+  EXPECT_EQ(std::get<ExitCommand>(parse({"run", "m", "--config", config.c_str()})).code,
+            kExitConfig);
+}
+
 TEST_F(CliTest, ErrorsSayWhatAndWhere) {
   write("prot = 1\n");
   const std::string config = file_.string();
@@ -71,9 +82,28 @@ TEST_F(CliTest, ErrorsSayWhatAndWhere) {
       std::holds_alternative<ServeCommand>(parse({"serve", "--host", "0.0.0.0", "--insecure"})));
 }
 
+TEST_F(CliTest, WhatPeopleTypeFirst) {
+  const auto text = [](std::vector<const char*> words) {
+    return std::get<ExitCommand>(parse(std::move(words)));
+  };
+  EXPECT_NE(text({}).text.find("First steps"), std::string::npos);
+  EXPECT_EQ(text({"help"}).code, 0);
+  EXPECT_EQ(text({"help", "run"}).text, text({"run", "--help"}).text);
+  EXPECT_TRUE(std::holds_alternative<VersionCommand>(parse({"--version"})));
+  const ExitCommand unknown = text({"chat", "m"});
+  EXPECT_EQ(unknown.code, kExitUsage);
+  EXPECT_NE(unknown.text.find("no command \"chat\"; there are serve, run"), std::string::npos)
+      << unknown.text;
+  const ExitCommand missing = text({"run"});
+  EXPECT_EQ(missing.code, kExitUsage);
+  EXPECT_NE(missing.text.find("millrace run: model is required\n`millrace run --help`"),
+            std::string::npos)
+      << missing.text;
+}
+
 TEST_F(CliTest, HelpFitsAScreen) {
   for (const CommandTree& command : describe_commands().commands) {
-    if (command.name == "bench") continue;  // reads its own arguments: bench_options_test
+    if (!command.commands.empty()) continue;  // reads its own arguments: bench_options_test
     auto help = std::get<ExitCommand>(parse({command.name.c_str(), "--help"}));
     EXPECT_EQ(help.code, 0);
     EXPECT_LE(std::ranges::count(help.text, '\n'), 40) << help.text;

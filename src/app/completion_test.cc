@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "app/cli.h"
+#include "app/commit.h"
+#include "app/describe_cli.h"
 #include "app/man_page.h"
 
 namespace millrace::app {
@@ -35,6 +37,20 @@ TEST(Completion, EveryShellKnowsCommandsOptionsAndChoices) {
   EXPECT_EQ(completion_script(sample(), "tcsh"), "");
 }
 
+TEST(Completion, EveryShellKnowsSubCommands) {
+  CommandTree program = sample();
+  program.commands[0].commands = {
+      {.name = "far",
+       .help = "Further.",
+       .options = {{.name = "--by", .value_name = "near|wide", .help = "Way."}},
+       .commands = {}}};
+  for (const char* shell : {"bash", "zsh", "fish"}) {
+    const std::string script = completion_script(program, shell);
+    for (const char* word : {"go", "far", "by", "wide"})
+      EXPECT_NE(script.find(word), std::string::npos) << shell << ": " << word;
+  }
+}
+
 TEST(Completion, QuotesAreEscapedAsEachShellWants) {
   EXPECT_NE(completion_script(sample(), "zsh").find("Let'\\''s go\\: \\[fast\\]"),
             std::string::npos);
@@ -60,6 +76,37 @@ TEST(CommandTree, DescribesWhatIsDeclared) {
       std::ranges::find(serve->options, "--no-enable-prefix-caching", &OptionInfo::name);
   ASSERT_NE(off, serve->options.end());
   EXPECT_EQ(off->value_name, "");
+}
+
+TEST(CommandTree, KnowsTheKindsOfBench) {
+  const CommandTree program = describe_commands();
+  const auto bench = std::ranges::find(program.commands, "bench", &CommandTree::name);
+  ASSERT_NE(bench, program.commands.end());
+  const auto serve = std::ranges::find(bench->commands, "serve", &CommandTree::name);
+  ASSERT_NE(serve, bench->commands.end());
+  const auto option = [&](const char* name) {
+    return *std::ranges::find(serve->options, name, &OptionInfo::name);
+  };
+  EXPECT_TRUE(option("URL").positional);
+  EXPECT_EQ(option("--users").value_name, "N") << "without what CLI11 says of its range";
+  EXPECT_EQ(choices_of(option("--api")), (std::vector<std::string>{"chat", "completions"}));
+  EXPECT_EQ(option("--no-usage").value_name, "");
+}
+
+TEST(ManPage, ListsSubCommandsUnderTheirFullNames) {
+  CommandTree program = sample();
+  program.commands[0].commands = {{.name = "far",
+                                   .help = "Further.",
+                                   .options = {{.name = "--by", .value_name = "N", .help = "How."}},
+                                   .commands = {}}};
+  const std::string page = man_page(program, "1.0");
+  EXPECT_NE(page.find("\\fBprog go far\\fR [\\fIoptions\\fR]"), std::string::npos) << page;
+  EXPECT_NE(page.find(".SS go far\nFurther.\n.TP\n\\fB\\-\\-by\\fR \\fIN\\fR"), std::string::npos)
+      << page;
+}
+
+TEST(Commit, IsNeverEmpty) {
+  EXPECT_FALSE(std::string(kCommit).empty());
 }
 
 TEST(ManPage, EscapesWhatRoffWouldTake) {

@@ -53,7 +53,7 @@ void declare_settings(Settings& settings, ServeConfig& config) {
                 "Write the ports in use here, as JSON, once listening.");
   settings.flag("insecure", config.insecure, "Allow an address that other machines can reach.");
   settings.integer("max-num-queued-reqs", config.max_num_queued_reqs, 0, 1 << 20,
-                   "Waiting requests a model; 0: 4 × max-num-seqs.");
+                   "Waiting requests a model; 0: 4 × max-num-seqs, at least 64.");
   settings.integer("max-concurrent-requests", config.max_concurrent_requests, 1, 1 << 20,
                    "Requests in the server at once.");
   settings.integer("io-threads", config.io_threads, 1, 64, "Threads that move bytes.");

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "app/commit.h"
 #include "app/machine_facts.h"
 #include "app/machine_speed.h"
 #include "app/optional_parts.h"

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "app/backends.h"
+#include "app/first_model.h"
 #include "app/model_defaults.h"
 #include "app/progress_bar.h"
 #include "app/terminal.h"
@@ -107,6 +108,9 @@ LocalModel::~LocalModel() = default;
 
 Status LocalModel::load() {
   serving::ModelStore& store = state_->store;
+  const RunCommand& command = state_->command;
+  if (!std::filesystem::exists(model_path(command)))
+    return invalid(no_such_model(command.model, command.config.models_dir));
   if (Status opened = store.open(); !opened) return opened;
   if (store.list().size() > 1) {
     std::string names;

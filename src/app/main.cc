@@ -4,6 +4,7 @@
 
 #include "app/bench_command.h"
 #include "app/cli.h"
+#include "app/commit.h"
 #include "app/completion.h"
 #include "app/doctor_command.h"
 #include "app/man_page.h"

@@ -5,6 +5,7 @@
 #include <array>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace millrace::app {
 namespace {
@@ -48,6 +49,18 @@ std::string option_entry(const OptionInfo& option) {
   return fmt::format(".TP\n{}\n{}\n", head, roff(option.help));
 }
 
+// Commands, each followed by its sub-commands under their full names.
+std::vector<CommandTree> flat(const std::vector<CommandTree>& commands, const std::string& before) {
+  std::vector<CommandTree> list;
+  for (CommandTree command : commands) {
+    command.name = before + command.name;
+    const std::vector<CommandTree> inner = flat(command.commands, command.name + " ");
+    list.push_back(std::move(command));
+    list.insert(list.end(), inner.begin(), inner.end());
+  }
+  return list;
+}
+
 std::string rows(std::initializer_list<std::pair<const char*, const char*>> entries) {
   std::string text;
   for (const auto& [name, meaning] : entries)
@@ -62,6 +75,7 @@ std::string exit_statuses() {
                {"65", "pull: a checksum is wrong, or a name is hostile; nothing of it was kept."},
                {"66", "pull: no such model, file or package."},
                {"69", "pull: the network or the server failed; what arrived is kept."},
+               {"70", "serve: at the end a model did not let go of its requests; start it again."},
                {"74", "pull: no space, or not writable."},
                {"77", "pull: the hub wants a (different) token."},
                {"78", "A wrong setting."},
@@ -80,16 +94,18 @@ std::string environment() {
 }  // namespace
 
 std::string man_page(const CommandTree& program, const std::string& version) {
+  const std::vector<CommandTree> commands = flat(program.commands, "");
   std::string text = fmt::format(
       ".TH MILLRACE 1 \"\" \"millrace {}\" \"User Commands\"\n"
       ".SH NAME\n{} \\- serve models over the OpenAI API\n.SH SYNOPSIS\n",
       roff(version), program.name);
-  for (const CommandTree& command : program.commands) {
-    if (&command != program.commands.data()) text += ".br\n";
+  for (const CommandTree& command : commands) {
+    if (!command.commands.empty()) continue;  // its kinds follow
+    if (&command != commands.data()) text += ".br\n";
     text += synopsis_of(program, command) + "\n";
   }
   text += fmt::format(".SH DESCRIPTION\n{}\n.SH COMMANDS\n", roff(program.help));
-  for (const CommandTree& command : program.commands) {
+  for (const CommandTree& command : commands) {
     text += fmt::format(".SS {}\n{}\n", roff(command.name), roff(command.help));
     for (const OptionInfo& option : command.options) text += option_entry(option);
   }

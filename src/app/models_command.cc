@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "app/first_model.h"
 #include "app/model_table.h"
 #include "app/terminal.h"
 #include "base/json.h"
@@ -11,7 +12,7 @@ namespace millrace::app {
 int models_command(const ModelsCommand& command) {
   auto rows = inspect_models(command.dir);
   if (!rows) {
-    fmt::print(stderr, "millrace: {}\n", rows.error().message);
+    fmt::print(stderr, "millrace: {}\n", with_first_model(rows.error()));
     return 1;
   }
   if (command.json) {

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "app/first_model.h"
 #include "app/progress_bar.h"
 #include "app/server.h"
 #include "base/log.h"
@@ -76,7 +77,7 @@ int serve_command(const ServeConfig& config) {
   log_info("millrace {}", kVersion);
   Server server(config);
   if (Status started = server.start(); !started) {
-    log_error("{}", started.error().message);
+    log_error("{}", with_first_model(started.error()));
     return 1;
   }
   if (!config.port_file.empty()) {
@@ -87,6 +88,7 @@ int serve_command(const ServeConfig& config) {
   }
   greet(server, config);
   if (!show_loading(server, signals)) {
+    log_info("open http://{}:{} in a browser", config.host, server.port());
     while (!wait_for_signal(signals, std::chrono::hours(1))) {
     }
   }

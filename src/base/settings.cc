@@ -174,6 +174,10 @@ const Setting* Settings::find(std::string_view name) const {
   return found == settings_.end() ? nullptr : &*found;
 }
 
+void Settings::pass_over_in_files(const Settings& others) {
+  for (const Setting& setting : others.settings_) passed_over_.push_back(setting.name);
+}
+
 namespace {
 
 Result<toml::table> parse(std::string_view text, const std::string& file_name) {
@@ -207,8 +211,9 @@ Status Settings::apply_toml(std::string_view text, const std::string& file_name,
     if (has_tables && std::ranges::find(left_out, name) != left_out.end()) continue;
     const auto at = fmt::format("{}:{}: {}", file_name, key.source().begin.line, prefix);
     const Setting* setting = find(name);
+    if (!setting && std::ranges::find(passed_over_, name) != passed_over_.end()) continue;
     if (!setting) {
-      const char* where = table.empty() ? "; `millrace serve --help` lists them" : "";
+      const char* where = table.empty() ? "; `millrace serve --help-all` lists them" : "";
       return invalid(
           fmt::format("{}unknown setting \"{}\"{}", at, std::string_view(key.str()), where), name);
     }

@@ -50,6 +50,8 @@ class Settings {
   const std::vector<Setting>& all() const { return settings_; }
   const Setting* find(std::string_view name) const;
 
+  // Files may also hold settings of `others` (of another command): they are passed over.
+  void pass_over_in_files(const Settings& others);
   // TOML: one `key = value` a setting, `_` and `-` alike. Errors give the line: "millrace.toml:3:
   // …". With a table's name only what stands in [table] is read, and errors say "[table] key";
   // without, tables (and arrays of them) that are named in `left_out` are passed over.
@@ -62,6 +64,7 @@ class Settings {
  private:
   void add(Setting setting);
   std::vector<Setting> settings_;
+  std::vector<std::string> passed_over_;
 };
 
 // Whether the document has [table]. False where it cannot be parsed.

@@ -44,7 +44,7 @@ TEST_F(SettingsTest, FileThenEnvironment) {
 
 TEST_F(SettingsTest, ErrorsNamePlaceAndKey) {
   EXPECT_EQ(error_of(settings_.apply_toml("port = 1\n\nprot = 2\n", "m.toml")),
-            "m.toml:3: unknown setting \"prot\"; `millrace serve --help` lists them");
+            "m.toml:3: unknown setting \"prot\"; `millrace serve --help-all` lists them");
   EXPECT_EQ(error_of(settings_.apply_toml("port = 70000", "m.toml")),
             "m.toml:1: port: 70000 is not between 0 and 65535");
   EXPECT_NE(error_of(settings_.apply_toml("port = ", "m.toml")).find("m.toml:1"),
@@ -53,6 +53,19 @@ TEST_F(SettingsTest, ErrorsNamePlaceAndKey) {
               return std::string(name) == "MILLRACE_LOG_LEVEL" ? "loud" : nullptr;
             })),
             "MILLRACE_LOG_LEVEL: \"loud\" is not one of info, debug");
+}
+
+TEST_F(SettingsTest, FilesMayHoldWhatAnotherCommandTakes) {
+  std::int64_t other = 7;
+  Settings others;
+  others.integer("workers", other, 0, 8, "");
+  others.integer("port", other, 0, 8, "");
+  settings_.pass_over_in_files(others);
+  ASSERT_TRUE(settings_.apply_toml("workers = 3\nport = 9000\n", "m.toml"));
+  EXPECT_EQ(other, 7) << "they are not set there";
+  EXPECT_EQ(port_, 9000) << "what both take is taken";
+  EXPECT_NE(error_of(settings_.apply_toml("worker = 3", "m.toml")).find("unknown"),
+            std::string::npos);
 }
 
 TEST_F(SettingsTest, DefaultsAreShown) {

@@ -3,6 +3,5 @@
 namespace millrace {
 
 const char* const kVersion = MILLRACE_VERSION;
-const char* const kCommit = MILLRACE_COMMIT;
 
 }  // namespace millrace

@@ -40,7 +40,8 @@ Status Admission::enter(const Visitor& visitor) {
   const double expected = expected_ttft_locked(visitor) * kForecastMargin;
   if (expected > visitor.due_in) {
     const double too_late = expected - visitor.due_in;
-    return refuse(fmt::format("the first token is expected in {:.0f} ms, but due in {:.0f} ms",
+    return refuse(fmt::format("the deadline cannot be met: the first token would take about "
+                              "{:.0f} ms and is due in {:.0f} ms; retry later or allow more time",
                               expected * 1e3, visitor.due_in * 1e3),
                   "deadline_unattainable",
                   std::llround(1e3 * std::clamp(too_late, kMinRetrySeconds, kMaxRetrySeconds)));

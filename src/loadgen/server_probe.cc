@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -28,6 +29,15 @@ const json::value* member(const json::value& value, std::string_view key) {
   return object ? object->if_contains(key) : nullptr;
 }
 
+// A server that says what its models can do may list others too.
+bool writes_text(const json::value& model) {
+  const json::value* capabilities = member(model, "capabilities");
+  if (!capabilities || !capabilities->is_array()) return true;
+  return std::ranges::any_of(capabilities->as_array(), [](const json::value& one) {
+    return one.is_string() && one.as_string() == "completions";
+  });
+}
+
 net::Headers headers_of(const std::string& api_key) {
   net::Headers headers{{"Content-Type", "application/json"}};
   if (!api_key.empty()) headers.add("Authorization", "Bearer " + api_key);
@@ -52,9 +62,9 @@ Result<std::string> ServerProbe::first_model() {
                                   "GET /v1/models");
   if (!answer) return std::unexpected(answer.error());
   const json::value* data = member(*answer, "data");
-  if (data && data->is_array() && !data->as_array().empty()) {
-    const json::value* id = member(data->as_array().front(), "id");
-    if (id && id->is_string()) return std::string(id->as_string());
+  for (const json::value& model : data && data->is_array() ? data->as_array() : json::array()) {
+    const json::value* id = member(model, "id");
+    if (id && id->is_string() && writes_text(model)) return std::string(id->as_string());
   }
   return fail(ErrorKind::not_found, "the server lists no model: name one with --model");
 }

@@ -19,6 +19,15 @@ TEST(ServerProbe, finds_the_first_model) {
   EXPECT_EQ(*ServerProbe(target, "").first_model(), "a");
 }
 
+TEST(ServerProbe, passes_over_models_that_write_no_text) {
+  CannedServer server([](int) {
+    return std::vector{say(plain_answer("200 OK", R"({"data":[{"id":"a","capabilities":["detect"]},
+        {"id":"b","capabilities":["chat","completions"]}]})"))};
+  });
+  const Target target = target_of(server);
+  EXPECT_EQ(*ServerProbe(target, "").first_model(), "b");
+}
+
 TEST(ServerProbe, a_server_without_models_says_so) {
   CannedServer server(
       [](int) { return std::vector{say(plain_answer("200 OK", R"({"data":[]})"))}; });

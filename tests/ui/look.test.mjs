@@ -1,11 +1,9 @@
 // How it looks and who can use it: themes, languages, narrow screens, the keyboard, and axe on every page.
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import { createRequire } from 'node:module';
 import { after, before, describe, it } from 'node:test';
+import { violations } from './axe.mjs';
 import { chatOf, model, openPage, startBrowser, startServer, startStandIn } from './rig.mjs';
 
-const axe = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const answer = '## A *title*\n\nWords with `code` and a [link](https://example.org).\n\n1. one\n2. two\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n> quoted\n\n' +
   '```python\n# a comment\ndef palindrome(text: str) -> bool:\n    return text == text[::-1] and len(text) > 1\n```\n';
 const script = { pieces: answer.match(/[^]{1,9}/g) };
@@ -28,25 +26,8 @@ const background = () => page.evaluate(() => getComputedStyle(document.body).bac
 const theme = (name) => page.getByRole('button', { name, exact: true }).click();
 const goTo = async (name) => {
   await page.evaluate((to) => (location.hash = `/${to}`), name);
-  await page.locator({ chat: '.composer', models: '.card', live: '.plot canvas' }[name]).first().waitFor();
+  await page.locator({ chat: '.composer', images: '.drop, .get-model', models: '.card', live: '.plot canvas' }[name]).first().waitFor();
 };
-
-/** Until nothing moves or changes its colour: what never ends is left out. */
-const settled = () => page.evaluate(() => Promise.allSettled(
-  document.getAnimations().filter((a) => a.effect.getComputedTiming().iterations < Infinity).map((a) => a.finished)));
-
-/** axe's verdict on what is shown now. */
-async function violations() {
-  await page.evaluate((source) => (0, eval)(source), axe).catch(async () => {
-    // The policy forbids eval, as it should: DevTools may still evaluate.
-    const session = await page.context().newCDPSession(page);
-    await session.send('Runtime.evaluate', { expression: axe });
-    await session.detach();
-  });
-  await settled();
-  const result = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
-  return result.violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join('; ')}`);
-}
 
 describe('themes', () => {
   it('follow the system until one is chosen, and are remembered', async () => {
@@ -71,7 +52,7 @@ describe('languages', () => {
     await page.getByRole('button', { name: '中文' }).click();
     await page.getByRole('textbox', { name: '消息' }).waitFor();
     assert.equal(await page.evaluate(() => document.documentElement.lang), 'zh-CN');
-    for (const name of ['chat', 'models', 'live']) {
+    for (const name of ['chat', 'images', 'models', 'live']) {
       await goTo(name);
       // Words that are the same in both: names, units, figures.
       const text = await page.evaluate(() => [...document.querySelectorAll('main h1, main h2, main h3, main p, main dt, main label, main button, nav a')]
@@ -122,7 +103,7 @@ describe('a phone', () => {
     await page.keyboard.press('Control+k');
     await chat.say('Format something');
     await chat.answered(1);
-    for (const name of ['chat', 'models', 'live']) {
+    for (const name of ['chat', 'images', 'models', 'live']) {
       await goTo(name);
       const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(over <= 0, `${name} is ${over} px too wide`);
@@ -133,10 +114,10 @@ describe('a phone', () => {
     await page.getByRole('button', { name: 'Settings', exact: true }).click();
     const panel = await page.getByRole('complementary', { name: 'Settings of this chat' }).boundingBox();
     assert.ok(panel.x >= 0 && panel.x + panel.width <= 360);
-    assert.deepEqual(await violations(), []);
+    assert.deepEqual(await violations(page), []);
     await page.getByRole('button', { name: 'Close' }).last().click();
     await page.getByRole('button', { name: 'Open menu' }).click();
-    assert.deepEqual(await violations(), []);
+    assert.deepEqual(await violations(page), []);
     await page.keyboard.press('Escape');
     await page.setViewportSize({ width: 1280, height: 800 });
   });
@@ -151,7 +132,7 @@ describe('the keyboard', () => {
       await page.keyboard.press('Tab');
       seen.push(await page.evaluate(() => document.activeElement?.getAttribute('aria-label') || document.activeElement?.textContent.trim().slice(0, 30)));
     }
-    for (const wanted of ['Skip to content', 'Chat', 'Models', 'Live', 'New chat', 'Model', 'Settings', 'Message']) {
+    for (const wanted of ['Skip to content', 'Chat', 'Images', 'Models', 'Live', 'New chat', 'Model', 'Settings', 'Message']) {
       assert.ok(seen.includes(wanted), `${wanted} among ${seen.join(' | ')}`);
     }
   });
@@ -178,17 +159,17 @@ describe('axe', () => {
         await goTo('chat');
         await page.keyboard.press('Control+k');
         await page.getByRole('button', { name: language }).click();
-        assert.deepEqual(await violations(), [], 'an empty chat');
+        assert.deepEqual(await violations(page), [], 'an empty chat');
         await page.locator('.composer textarea').fill('Format something');
         await page.keyboard.press('Enter');
         await page.locator('.hljs-keyword').first().waitFor();
         await page.locator('.assistant .figures').first().waitFor();
         await page.keyboard.press('Control+,');
-        assert.deepEqual(await violations(), [], 'an answer and the settings');
+        assert.deepEqual(await violations(page), [], 'an answer and the settings');
         await page.keyboard.press('Control+,');
-        for (const name of ['models', 'live']) {
+        for (const name of ['images', 'models', 'live']) {
           await goTo(name);
-          assert.deepEqual(await violations(), [], name);
+          assert.deepEqual(await violations(page), [], name);
         }
         await goTo('chat');
       });
@@ -197,6 +178,6 @@ describe('axe', () => {
   it('would notice', async () => {
     await page.evaluate(() => document.querySelector('.composer textarea').removeAttribute('aria-label'));
     await page.evaluate(() => document.querySelector('.composer textarea').removeAttribute('placeholder'));
-    assert.match((await violations()).join(), /label/);
+    assert.match((await violations(page)).join(), /label/);
   });
 });

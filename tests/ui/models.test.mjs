@@ -1,7 +1,9 @@
 // A model that comes and goes while pages are open: an operator unloads and loads it on the admin port of the real server.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { violations } from './axe.mjs';
 import { chatOf, model, openPage, simulated, startBrowser, startServer } from './rig.mjs';
+import { startWorld } from './world.mjs';
 
 let server, browser, page, chat;
 before(async () => {
@@ -73,5 +75,70 @@ describe('a model that is loaded again', () => {
     assert.equal(await chat.answers.first().getByRole('alert').count(), 0);
     assert.match(await chat.answers.first().locator('.markdown').textContent(), /\w/);
     assert.deepEqual(page.offences, []);
+  });
+});
+
+describe('a server that loads what it is told to', () => {
+  const world = { control: 'explicit' };
+  let front, other;
+  before(async () => {
+    world.adminUrl = server.adminUrl;
+    front = await startWorld(server.url, world);
+    other = await openPage(browser.context, front.url);
+    await other.getByRole('link', { name: 'Models' }).click();
+    await other.getByRole('article', { name: model }).getByText('Ready').waitFor();
+  });
+  after(async () => {
+    await other?.close();
+    await front?.stop();
+  });
+  const its = () => other.getByRole('article', { name: model });
+  /** Presses the button and answers the question, which must be there. */
+  const unload = async (accept) => {
+    const asked = new Promise((done) => other.once('dialog', (dialog) => (done(dialog.message()), accept ? dialog.accept() : dialog.dismiss())));
+    await its().getByRole('button', { name: 'Unload' }).click();
+    return asked;
+  };
+
+  it('unloads after a question', async () => {
+    assert.match(await unload(false), /^Unload smollm2-135m-instruct\? Running answers end first/);
+    await its().getByText('Ready').waitFor();
+    assert.equal(world.controlled, undefined);
+    await unload(true);
+    await its().getByText('Not loaded', { exact: true }).waitFor();
+    await its().getByText('until it is loaded').waitFor();
+    assert.deepEqual(world.controlled, [`/v2/repository/models/${model}/unload`]);
+    assert.deepEqual(await violations(other), []);
+  });
+
+  it('says what the server says when it may not', async () => {
+    world.refuse = 'the memory limit of 1.0 GiB leaves no room for it';
+    await its().getByRole('button', { name: 'Load', exact: true }).click();
+    await its().getByRole('alert').getByText(world.refuse).waitFor();
+    world.refuse = '';
+  });
+
+  it('loads, and shows how far it is', async () => {
+    let go;
+    world.hold = new Promise((done) => (go = done));
+    await its().getByRole('button', { name: 'Load', exact: true }).click();
+    world.seen = (m) => (m.name === model ? { ...m, state: 'loading', progress: 0.42, stage: 'packing weights' } : m);
+    await its().getByText('packing weights 42 %').waitFor();
+    assert.equal(await its().getByRole('progressbar', { name: 'Loading' }).getAttribute('value'), '42');
+    assert.equal(await its().getByRole('button').count(), 0);
+    world.seen = undefined;
+    go();
+    await its().getByText('Ready').waitFor();
+    await its().getByRole('button', { name: 'Unload' }).waitFor();
+    assert.equal(await its().getByRole('alert').count(), 0);
+    assert.equal(world.controlled.at(-1), `/v2/repository/models/${model}/load`);
+  });
+});
+
+describe('a server that does not', () => {
+  it('says which setting lets the page load', async () => {
+    await goTo('Models');
+    await page.getByText('--model-control-mode explicit').waitFor();
+    assert.equal(await page.getByRole('button', { name: /^(Unload|Load)$/ }).count(), 0);
   });
 });

@@ -15,6 +15,9 @@ const kActionMs = Number(process.env.MILLRACE_UI_ACTION_MS ?? 30_000); // until 
 
 export const model = 'smollm2-135m-instruct';
 export const simulated = 'sim';
+/** Those of `make demo-models` that are there. */
+const modelsFolder = process.env.MILLRACE_MODELS ?? path.join(root, 'models');
+export const demos = ['demo-classify', 'demo-detect'].filter((name) => fs.existsSync(path.join(modelsFolder, name)));
 
 function must(file, hint) {
   if (!fs.existsSync(file)) throw new Error(`${file} is not there: ${hint}`);
@@ -31,25 +34,25 @@ export async function until(isSo, what = isSo) {
 }
 
 /**
- * `millrace serve` with SmolLM2 and a simulated model; { url, adminUrl, stop }. While working on the pages: with MILLRACE_UI_FILES
+ * `millrace serve` with SmolLM2, a simulated model and `also` of the models folder; { url, adminUrl, stop }. While working on the pages: with MILLRACE_UI_FILES
  * (what `scripts/build-ui build FOLDER` wrote) they come from there instead of the binary, with its headers.
  */
-export async function startServer() {
-  const server = await startBinary();
+export async function startServer({ also = [] } = {}) {
+  const server = await startBinary(also);
   const folder = process.env.MILLRACE_UI_FILES;
   if (!folder) return server;
   const front = await startFiles(server.url, folder);
   return { ...server, url: front.url, stop: async () => (await front.stop(), await server.stop()) };
 }
 
-async function startBinary() {
+async function startBinary(also) {
   const binary = must(process.env.MILLRACE_BINARY ?? path.join(root, 'build/release/millrace'), 'build it, or set MILLRACE_BINARY');
-  const models = process.env.MILLRACE_MODELS ?? path.join(root, 'models');
-  const real = must(path.join(models, model), 'run scripts/fetch-model, or set MILLRACE_MODELS');
+  const real = must(path.join(modelsFolder, model), 'run scripts/fetch-model, or set MILLRACE_MODELS');
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'millrace-ui-'));
   fs.mkdirSync(path.join(folder, 'models', simulated), { recursive: true });
   fs.writeFileSync(path.join(folder, 'models', simulated, 'sim.model'), '');
   fs.symlinkSync(fs.realpathSync(real), path.join(folder, 'models', model));
+  for (const name of also) fs.symlinkSync(fs.realpathSync(path.join(modelsFolder, name)), path.join(folder, 'models', name));
   const portFile = path.join(folder, 'ports.json');
   const log = fs.openSync(path.join(folder, 'log'), 'w');
   const child = spawn(binary, ['serve', path.join(folder, 'models'), '--port', '0', '--admin-port', '0', '--port-file', portFile],
@@ -82,7 +85,7 @@ async function startBinary() {
 }
 
 /** What is not answered here goes to `target`: `mine` maps a request to its handler, or to nothing. */
-async function startFront(target, mine) {
+export async function startFront(target, mine) {
   const { hostname, port } = new URL(target);
   const pass = (request, response) => {
     const { url, method } = request;
@@ -146,7 +149,7 @@ export async function startStandIn(target, script) {
 }
 
 /** A browser with a profile of its own; { context, stop }. */
-export async function startBrowser(options = {}) {
+export async function startBrowser({ args = [], ...options } = {}) {
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'millrace-chromium-'));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: must(process.env.CHROMIUM ?? '/usr/bin/chromium', 'run scripts/setup test, or set CHROMIUM'),
@@ -154,7 +157,7 @@ export async function startBrowser(options = {}) {
     viewport: { width: 1280, height: 800 },
     locale: 'en-US',
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-      '--disable-component-update', '--disable-sync'],
+      '--disable-component-update', '--disable-sync', ...args],
     ...options,
   });
   context.setDefaultTimeout(kActionMs);

@@ -161,6 +161,14 @@ class KserveTest : public testing::Test {
 constexpr const char* kTwoRows =
     R"({"id":"i7","inputs":[{"name":"x","shape":[2,2],"datatype":"FP32","data":[[1,2],[3,4.5]]}]})";
 
+TEST_F(KserveTest, OpenAiClientsAreNotOfferedWhatTheyCannotAsk) {
+  const auto get = [&](const char* path) { return server.ask(FakeServer::request("GET", path)); };
+  EXPECT_TRUE(get("/v1/models").json.at("data").as_array().empty());
+  const Answer named = get("/v1/models/m");
+  EXPECT_EQ(named.status, 200);
+  EXPECT_TRUE(named.json.at("capabilities").as_array().empty());
+}
+
 TEST_F(KserveTest, JsonBothWays) {
   const Answer answer = infer(kTwoRows);
   ASSERT_EQ(answer.status, 200) << answer.body;

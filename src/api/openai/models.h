@@ -1,4 +1,4 @@
-// GET /v1/models and /v1/models/{id}
+// GET /v1/models: the models that /v1 can ask; GET /v1/models/{id}: any model that is loaded.
 #pragma once
 
 #include <memory>

@@ -51,7 +51,7 @@ net::HttpResponse response_of(const UiAsset& asset) {
       {"Referrer-Policy", "no-referrer"},
       {"Cross-Origin-Opener-Policy", "same-origin"},
       {"Cross-Origin-Resource-Policy", "same-origin"},
-      {"Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"},
+      {"Permissions-Policy", "camera=(self), geolocation=(), microphone=(), payment=(), usb=()"},
   };
   return response;
 }

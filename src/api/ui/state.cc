@@ -142,6 +142,8 @@ void get_ui_state(const ApiContext& context, const net::HttpRequest&,
     if (status.model) {
       write_description(json, status.model->description());
       if (!status.model->task().empty()) json.field("task", status.model->task());
+      const serving::TextModel* text = status.model->text();
+      json.field("chats", status.model->generator() && text && text->has_chat_template());
       const auto found = samples.find(status.name);
       if (const Generator* generator = status.model->generator()) {
         write_generator(json, *generator, found == samples.end() ? Samples{} : found->second);

@@ -46,6 +46,16 @@ TEST_F(UiStateTest, ShowsTheModelAsTheEngineTellsIt) {
   EXPECT_TRUE(live.at("ttft").as_object().empty()) << "this model measures nothing";
 }
 
+TEST_F(UiStateTest, SaysWhoChats) {
+  EXPECT_TRUE(model().at("chats").as_bool());
+  FakeServer base({}, [](const ModelSpec&, serving::FakeServable& servable) -> Status {
+    servable.assets.chat_template.clear();
+    return {};
+  });
+  const Answer state = base.ask(FakeServer::request("GET", "/ui/state"));
+  EXPECT_FALSE(state.json.at("models").at(0).at("chats").as_bool()) << "it has no template";
+}
+
 TEST_F(UiStateTest, CountsAreThoseOfTheMetrics) {
   const MetricLabels labels = {{"model_name", "m"}};
   Metrics& metrics = server.context.metrics;

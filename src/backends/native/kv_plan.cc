@@ -18,8 +18,8 @@ std::unexpected<Error> too_small(const KvNeeds& needs, std::int64_t budget, std:
                                  int tokens) {
   const std::int64_t needed_blocks = (tokens + needs.block_tokens - 1) / needs.block_tokens;
   return fail(ErrorKind::too_large,
-              fmt::format("the KV cache of {} holds {} tokens; a context of {} needs {}: raise "
-                          "kv_cache_memory or lower max_model_len",
+              fmt::format("the KV cache of {} has room for {} tokens, but a context of {} "
+                          "tokens takes {}: raise --kv-cache-memory or lower --max-model-len",
                           mebibytes(budget), blocks * needs.block_tokens, tokens,
                           mebibytes(needed_blocks * needs.block_bytes)),
               "max_model_len", "out_of_memory");

@@ -36,8 +36,8 @@ TEST(KvPlan, AnAskedForContextThatDoesNotFitIsRefusedWithFigures) {
   ASSERT_FALSE(plan.has_value());
   EXPECT_EQ(plan.error().kind, ErrorKind::too_large);
   EXPECT_EQ(plan.error().message,
-            "the KV cache of 1.0 MiB holds 992 tokens; a context of 4096 needs 4.0 MiB: raise "
-            "kv_cache_memory or lower max_model_len");
+            "the KV cache of 1.0 MiB has room for 992 tokens, but a context of 4096 tokens takes "
+            "4.0 MiB: raise --kv-cache-memory or lower --max-model-len");
 }
 
 TEST(KvPlan, AUselesslyShortContextIsRefused) {

@@ -1,4 +1,5 @@
 // One streamed answer of POST /v1/chat/completions, with the times a reader feels.
+import { ApiError, errorOf } from './error';
 import { SseParser } from './sse';
 import type { AnswerStats, Ending, Sampling } from '../store/tree';
 
@@ -11,13 +12,6 @@ export interface ChatRequest {
 export interface ChatResult {
   ending: Ending;
   stats?: AnswerStats;
-}
-
-/** What the server said, or that it could not be reached (status 0). */
-export class ApiError extends Error {
-  constructor(message: string, readonly status: number, readonly code = '') {
-    super(message);
-  }
 }
 
 interface Usage {
@@ -83,11 +77,6 @@ async function readStream(body: ReadableStream<Uint8Array>, meter: Meter, onText
     }
   }
   throw new ApiError('', 0); // the connection ended before the answer did
-}
-
-async function errorOf(response: Response): Promise<ApiError> {
-  const body = (await response.json().catch(() => null)) as Chunk | null;
-  return new ApiError(body?.error?.message ?? response.statusText, response.status, body?.error?.code ?? '');
 }
 
 class Meter {

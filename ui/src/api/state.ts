@@ -23,6 +23,9 @@ export interface LiveFigures {
   inter_token: Histogram;
 }
 
+/** What may be asked of a model about pictures. */
+export type Task = 'classify' | 'detect';
+
 export interface ModelInfo {
   name: string;
   version: string;
@@ -30,6 +33,8 @@ export interface ModelInfo {
   state: 'waiting' | 'loading' | 'ready' | 'failed' | 'unloading' | 'unloaded';
   progress: number;
   stage: string;
+  task?: Task;
+  chats?: boolean; // it has a chat template
   family?: string;
   weights?: string;
   kernels?: string;
@@ -48,6 +53,7 @@ export interface ServerState {
   version: string;
   seconds: number; // the server's clock, for rates
   requests: number;
+  control?: 'none' | 'poll' | 'explicit'; // who decides what is loaded: the start, the folder, or whoever asks
   memory_limit_bytes: number;
   memory_used_bytes: number;
   process: {
@@ -62,5 +68,10 @@ export interface ServerState {
 
 /** Models that answer chats. */
 export function chatModels(state: ServerState | null): ModelInfo[] {
-  return state?.models.filter((m) => m.state === 'ready' && m.live) ?? [];
+  return state?.models.filter((m) => m.state === 'ready' && m.live && m.chats !== false) ?? [];
+}
+
+/** Models that can be asked about pictures. */
+export function imageModels(state: ServerState | null): ModelInfo[] {
+  return state?.models.filter((m) => m.state === 'ready' && (m.task === 'classify' || m.task === 'detect')) ?? [];
 }

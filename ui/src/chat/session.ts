@@ -1,6 +1,7 @@
 // What a person does in a chat: send, stop, retry, edit. One answer runs a conversation at most; others go on meanwhile.
 import { signal } from '@preact/signals';
-import { ApiError, streamChat } from '../api/chat';
+import { streamChat } from '../api/chat';
+import { sentenceOf } from '../api/error';
 import { chatModels } from '../api/state';
 import { refreshState, serverState } from '../api/poll';
 import { t } from '../i18n';
@@ -66,8 +67,7 @@ async function run(id: string, parent: string) {
     writer.end(result);
     announcement.value = t.peek().chat.done;
   } catch (error) {
-    const said = error instanceof ApiError && error.status > 0 ? error.message : '';
-    writer.end({ ending: 'error', error: said || t.peek().chat.unreachable });
+    writer.end({ ending: 'error', error: sentenceOf(error, t.peek().chat.unreachable) });
     announcement.value = t.peek().chat.failed;
     void refreshState(); // the model or the server may be gone
   }

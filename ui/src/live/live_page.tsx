@@ -4,6 +4,7 @@ import { t } from '../i18n';
 import { MenuButton } from '../shell/menu';
 import { Figure } from './figure';
 import type { Column } from './series';
+import { Traces } from './traces';
 
 function Tile({ name, value, more }: { name: string; value: string; more?: string }) {
   return <div class="tile"><dt>{name}</dt><dd>{value}{more && <small>{more}</small>}</dd></div>;
@@ -84,6 +85,7 @@ export function LivePage() {
           { label: words.resident, column: 'resident', colour: '--series-1', fill: true },
         ]} />
       </div>
+      <Traces />
     </div>
   );
 }

@@ -1,6 +1,10 @@
-import { serverState } from '../api/poll';
+import { useState } from 'preact/hooks';
+import { controlModel } from '../api/control';
+import { sentenceOf } from '../api/error';
+import { refreshState, serverState } from '../api/poll';
 import type { ModelInfo, ServerState } from '../api/state';
 import { bytes, count, magnitude } from '../design/format';
+import { chooseImageModel } from '../images/chosen';
 import { t } from '../i18n';
 import { MenuButton } from '../shell/menu';
 import { goTo } from '../shell/route';
@@ -47,38 +51,89 @@ function Queue({ model }: { model: ModelInfo }) {
   );
 }
 
-function Card({ model }: { model: ModelInfo }) {
+/** Load or unload, and what came of it. The state shows the way there. */
+function useControl(name: string) {
+  const [busy, setBusy] = useState<'load' | 'unload' | null>(null);
+  const [error, setError] = useState('');
+  const act = async (what: 'load' | 'unload') => {
+    if (what === 'unload' && !confirm(t.peek().models.unloadAsk(name))) return;
+    setBusy(what);
+    setError('');
+    const soon = setTimeout(refreshState, 150); // it has begun by then, and is followed from there
+    await controlModel(name, what).catch((e: unknown) => setError(sentenceOf(e, t.peek().chat.unreachable)));
+    clearTimeout(soon);
+    await refreshState();
+    setBusy(null);
+  };
+  return { busy, error, act };
+}
+
+function Buttons({ model, explicit, busy, act }: {
+  model: ModelInfo; explicit: boolean; busy: string | null; act: (what: 'load' | 'unload') => void;
+}) {
   const words = t.value.models;
+  const ready = model.state === 'ready';
+  const look = () => {
+    chooseImageModel(model.name);
+    goTo('images');
+  };
+  return (
+    <div class="buttons">
+      {ready && model.live && model.chats !== false && (
+        <button type="button" class="button quiet" onClick={() => chatWith(model.name)}>{words.use}</button>
+      )}
+      {ready && model.task && <button type="button" class="button quiet" onClick={look}>{words.useImages}</button>}
+      {explicit && ready && (
+        <button type="button" class="button quiet" disabled={busy !== null} onClick={() => act('unload')}>{words.unload}</button>
+      )}
+      {explicit && (model.state === 'unloaded' || model.state === 'failed') && (
+        <button type="button" class="button" disabled={busy !== null} onClick={() => act('load')}>{words.load}</button>
+      )}
+    </div>
+  );
+}
+
+/** Figures of the model's own kind only. */
+function Facts({ model }: { model: ModelInfo }) {
+  const words = t.value.models;
+  const some = (n: number | undefined, format: (n: number) => string) => (n ? format(n) : undefined);
+  return (
+    <dl class="facts">
+      <Fact name={words.family} value={model.family} />
+      <Fact name={words.task} value={model.task && t.value.images.tasks[model.task]} />
+      <Fact name={words.parameters} value={some(model.parameters, magnitude)} />
+      <Fact name={words.context} value={some(model.max_model_len, (n) => words.tokens(count(n)))} />
+      <Fact name={words.weights} value={model.weights} />
+      <Fact name={words.kernels} value={model.kernels} />
+      <Fact name={words.weightMemory} value={some(model.weight_bytes, bytes)} />
+      <Fact name={words.kvMemory} value={some(model.kv_cache_bytes, bytes)} />
+      <Fact name={words.sequences} value={some(model.max_num_seqs, count)} />
+      <Fact name={words.vocabulary} value={some(model.vocab_size, count)} />
+      <Fact name={words.backend} value={model.backend} />
+    </dl>
+  );
+}
+
+function Card({ model, explicit }: { model: ModelInfo; explicit: boolean }) {
+  const words = t.value.models;
+  const { busy, error, act } = useControl(model.name);
   const percent = Math.round(model.progress * 100);
   return (
     <article class="card" aria-label={model.name}>
       <header class="card-head">
         <h2>{model.name}</h2>
         <span class={`badge ${model.state}`}>{words.states[model.state]}</span>
-        {model.live && model.state === 'ready' && (
-          <button type="button" class="button quiet" onClick={() => chatWith(model.name)}>{words.use}</button>
-        )}
+        <Buttons model={model} explicit={explicit} busy={busy} act={(what) => void act(what)} />
       </header>
+      {error && <p class="notice bad" role="alert">{error}</p>}
       {model.state === 'loading' && (
         <div class="loading"><progress max={100} value={percent} aria-label={words.states.loading} /><span>{model.stage} {percent} %</span></div>
       )}
       {model.state === 'failed' && <p class="notice bad">{words.failedHelp}</p>}
       {model.state === 'unloading' && <p class="notice">{words.unloadingHelp}</p>}
-      {model.state === 'unloaded' && <p class="notice">{words.unloadedHelp} <code>POST /v2/repository/models/{encodeURIComponent(model.name)}/load</code></p>}
-      {model.family && (
-        <dl class="facts">
-          <Fact name={words.family} value={model.family} />
-          <Fact name={words.parameters} value={model.parameters ? magnitude(model.parameters) : undefined} />
-          <Fact name={words.context} value={model.max_model_len ? words.tokens(count(model.max_model_len)) : undefined} />
-          <Fact name={words.weights} value={model.weights} />
-          <Fact name={words.kernels} value={model.kernels} />
-          <Fact name={words.weightMemory} value={bytes(model.weight_bytes ?? 0)} />
-          <Fact name={words.kvMemory} value={bytes(model.kv_cache_bytes ?? 0)} />
-          <Fact name={words.sequences} value={count(model.max_num_seqs ?? 0)} />
-          <Fact name={words.vocabulary} value={count(model.vocab_size ?? 0)} />
-          <Fact name={words.backend} value={model.backend} />
-        </dl>
-      )}
+      {model.state === 'unloaded' && explicit && <p class="notice">{words.unloadedShort}</p>}
+      {model.state === 'unloaded' && !explicit && <p class="notice">{words.unloadedHelp} <code>POST /v2/repository/models/{encodeURIComponent(model.name)}/load</code></p>}
+      {model.family && <Facts model={model} />}
       <Queue model={model} />
     </article>
   );
@@ -109,9 +164,12 @@ export function ModelsPage() {
         <div><h1>{words.title}</h1><p>{words.intro}</p></div>
       </header>
       {state && <Memory state={state} />}
-      {state?.models.map((m) => <Card key={m.name} model={m} />)}
+      {state?.models.map((m) => <Card key={m.name} model={m} explicit={state.control === 'explicit'} />)}
       {state?.models.length === 0 && <p class="notice">{words.none}</p>}
       {!state && <p class="notice">{t.value.server.connecting}</p>}
+      {state && state.control !== 'explicit' && (
+        <p class="help">{state.control === 'poll' ? words.controlPoll : words.controlNone} <code>--model-control-mode explicit</code></p>
+      )}
     </div>
   );
 }

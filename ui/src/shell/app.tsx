@@ -13,6 +13,7 @@ import { Sidebar } from './sidebar';
 
 // Fetched soon after the first paint, so that every page opens without the server too.
 const kLater = {
+  images: () => import('../images/images_page').then((m) => m.ImagesPage),
   models: () => import('../models/models_page').then((m) => m.ModelsPage),
   live: () => import('../live/live_page').then((m) => m.LivePage),
 };

@@ -1,7 +1,7 @@
 // The page that is shown, kept in the address behind '#', so that links and the browser's buttons work.
 import { signal } from '@preact/signals';
 
-export const pages = ['chat', 'models', 'live'] as const;
+export const pages = ['chat', 'images', 'models', 'live'] as const;
 export type Page = (typeof pages)[number];
 
 function fromAddress(): Page {
