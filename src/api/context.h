@@ -9,6 +9,7 @@
 #include "serving/admission.h"
 #include "serving/image/image_service.h"
 #include "serving/model_store.h"
+#include "serving/shared_memory.h"
 #include "serving/tensor_service.h"
 #include "serving/text_service.h"
 
@@ -19,6 +20,7 @@ struct ApiOptions {
   int max_choices = 8;                      // n
   int default_max_tokens = 4096;            // of a chat answer, where the request is silent
   std::chrono::seconds sync_deadline{300};  // of answers that are not streamed
+  bool allow_repository_control = false;    // loading and unloading on the public ports too
 };
 
 struct ApiContext {
@@ -30,6 +32,7 @@ struct ApiContext {
   Metrics& metrics;
   TraceLog& traces;
   ApiOptions options;
+  serving::SharedMemory* shared_memory = nullptr;  // null: clients may not use it
 };
 
 }  // namespace millrace::api

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <string>
 #include <utility>
 
 #include "api/errors.h"
@@ -12,22 +11,6 @@
 
 namespace millrace::api {
 namespace {
-
-const char* repository_state(serving::ModelState state) {
-  switch (state) {
-    case serving::ModelState::ready:
-      return "READY";
-    case serving::ModelState::waiting:
-    case serving::ModelState::loading:
-      return "LOADING";
-    case serving::ModelState::unloading:
-      return "UNLOADING";
-    case serving::ModelState::failed:
-    case serving::ModelState::unloaded:
-      break;
-  }
-  return "UNAVAILABLE";
-}
 
 // The body as an object; an empty body is an empty one. A browser's page is not an operator.
 Result<json::object> repository_body(const net::HttpRequest& http) {
@@ -51,6 +34,28 @@ net::HttpResponse failed(Error error, const std::string& name) {
 
 }  // namespace
 
+const char* repository_state(serving::ModelState state) {
+  switch (state) {
+    case serving::ModelState::ready:
+      return "READY";
+    case serving::ModelState::waiting:
+    case serving::ModelState::loading:
+      return "LOADING";
+    case serving::ModelState::unloading:
+      return "UNLOADING";
+    case serving::ModelState::failed:
+    case serving::ModelState::unloaded:
+      break;
+  }
+  return "UNAVAILABLE";
+}
+
+std::string repository_reason(const serving::ModelStatus& status) {
+  if (status.state == serving::ModelState::failed) return status.error.message;
+  if (status.state == serving::ModelState::waiting) return status.stage;  // says for what
+  return status.state == serving::ModelState::unloaded ? "unloaded" : "";
+}
+
 void post_repository_index(const ApiContext& context, const net::HttpRequest& http,
                            std::shared_ptr<net::Responder> respond) {
   const auto asked = repository_body(http);
@@ -67,13 +72,7 @@ void post_repository_index(const ApiContext& context, const net::HttpRequest& ht
     if (ready && ready->as_bool() && !serves) continue;
     json.open_object().field("name", status.name).field("version", status.version);
     json.field("state", repository_state(status.state));
-    const bool has_failed = status.state == serving::ModelState::failed;
-    const bool is_unloaded = status.state == serving::ModelState::unloaded;
-    const bool waits = status.state == serving::ModelState::waiting;  // the stage says for what
-    json.field("reason", has_failed    ? status.error.message
-                         : is_unloaded ? "unloaded"
-                         : waits       ? status.stage
-                                       : "");
+    json.field("reason", repository_reason(status));
     json.close_object();
   }
   json.close_array();
