@@ -52,7 +52,7 @@ async function startBinary() {
   fs.symlinkSync(fs.realpathSync(real), path.join(folder, 'models', model));
   const portFile = path.join(folder, 'ports.json');
   const log = fs.openSync(path.join(folder, 'log'), 'w');
-  const child = spawn(binary, ['serve', path.join(folder, 'models'), '--port', '0', '--admin-port', '0', '--port-file', portFile],
+  const child = spawn(binary, ['serve', path.join(folder, 'models'), '--port', '0', '--grpc-port', '0', '--admin-port', '0', '--port-file', portFile],
     { stdio: ['ignore', log, log] });
   const logText = () => fs.readFileSync(path.join(folder, 'log'), 'utf8');
   const ended = new Promise((done) => child.once('exit', done));
