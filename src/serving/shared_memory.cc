@@ -178,7 +178,9 @@ Result<std::string> SharedMemory::read(const SharedPiece& piece) const {
   if (!open) return std::unexpected(open.error());
   bool whole = false;
   std::string out;
-  out.resize_and_overwrite(piece.byte_size, [&](char* bytes, std::size_t size) {
+  // The function may be given more than was asked for (libstdc++ 12).
+  const std::size_t size = piece.byte_size;
+  out.resize_and_overwrite(size, [&](char* bytes, std::size_t) {
     whole = move_all(size, [&](std::size_t done) {
       return ::pread((*open)->file, bytes + done, size - done,
                      static_cast<off_t>((*open)->region.offset + piece.offset + done));

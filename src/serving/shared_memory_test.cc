@@ -58,7 +58,9 @@ TEST(SharedMemory, WhatAClientWroteIsReadAndTheOtherWayRound) {
   ASSERT_TRUE(memory.write({.region = "r", .offset = 27, .byte_size = 5}, bytes_of("abc")));
   EXPECT_EQ(std::string_view(object.bytes() + 8 + 27, 3), "abc");
   EXPECT_EQ(object.bytes()[8 + 30], 0) << "no more than was given";
-  EXPECT_EQ(memory.read({.region = "r", .offset = 32, .byte_size = 0}).value(), "");
+  for (std::uint64_t size = 0; size <= 32; ++size) {
+    EXPECT_EQ(memory.read({.region = "r", .byte_size = size})->size(), size);
+  }
 }
 
 TEST(SharedMemory, PiecesBeyondTheRegionAreRefused) {

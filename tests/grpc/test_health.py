@@ -1,6 +1,7 @@
 """The health protocol under its official stubs."""
 import grpc
 import pytest
+import requests
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from conftest import channel_of
@@ -20,7 +21,6 @@ def test_check(channel):
 
 
 def test_watch_tells_of_changes(tmp_path):
-    import requests
     folder, model = sim_models(tmp_path)
     with serving(folder) as own, channel_of(own) as channel:
         stub = health_pb2_grpc.HealthStub(channel)

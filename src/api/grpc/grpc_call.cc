@@ -185,11 +185,11 @@ void GrpcCall::end_if_idle() {
 
 void GrpcCall::every_tick(std::function<void()> look) {
   std::lock_guard lock(mutex_);
-  look_ = std::move(look);
+  look_ = std::make_shared<std::function<void()>>(std::move(look));
 }
 
 void GrpcCall::tick(TimePoint now) {
-  std::function<void()> look;
+  std::shared_ptr<std::function<void()>> look;
   {
     std::lock_guard lock(mutex_);
     if (!about_) return;
@@ -200,7 +200,7 @@ void GrpcCall::tick(TimePoint now) {
     if (stalled || silent) return about_->TryCancel();
     look = look_;
   }
-  if (look) look();
+  if (look) (*look)();
 }
 
 void GrpcCall::OnCancel() {
@@ -215,7 +215,7 @@ void GrpcCall::OnDone() {
   {
     std::lock_guard lock(mutex_);
     about_ = nullptr;
-    look_ = {};
+    look_.reset();
     unsent_.clear();
     code = stop_.stop_requested() ? static_cast<int>(grpc::StatusCode::CANCELLED) : code_;
   }

@@ -106,7 +106,7 @@ class GrpcCall final : public Call,
   bool finished_ = false;  // no further operation may be started
   TimePoint write_began_{};
   int code_ = 0;
-  std::function<void()> look_;
+  std::shared_ptr<std::function<void()>> look_;  // shared: it has a state of its own
 };
 
 }  // namespace millrace::api
