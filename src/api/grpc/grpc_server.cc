@@ -90,7 +90,7 @@ class LiveServer final : public GrpcServer {
       : options_(std::move(options)),
         metrics_(context.metrics),
         live_(options_.max_calls),
-        service_({context, workers, metrics_, live_}) {}
+        shared_{context, workers, metrics_, live_} {}
   ~LiveServer() override { stop(std::chrono::milliseconds(0)); }
 
   Status start() override {
@@ -100,7 +100,8 @@ class LiveServer final : public GrpcServer {
         fmt::format("{}:{}", is_ipv6 ? "[" + options_.host + "]" : options_.host, options_.port);
     grpc::ServerBuilder builder;
     builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port_);
-    builder.RegisterCallbackGenericService(&service_);
+    service_ = std::make_unique<Service>(shared_);  // good for one server only
+    builder.RegisterCallbackGenericService(service_.get());
     set_limits(builder);
     server_ = builder.BuildAndStart();
     if (!server_ || port_ <= 0) {
@@ -136,7 +137,8 @@ class LiveServer final : public GrpcServer {
   const GrpcServerOptions options_;
   GrpcMetrics metrics_;
   LiveCalls live_;
-  Service service_;
+  const GrpcShared shared_;
+  std::unique_ptr<Service> service_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
   std::mutex mutex_;
