@@ -45,7 +45,7 @@ class Server:
         port_file = pathlib.Path(self.folder.name) / "ports.json"
         self.log_path = pathlib.Path(self.folder.name) / "log"
         self.log = open(self.log_path, "wb")
-        command = [str(binary().resolve()), "serve", "--port", "0", "--admin-port", "0", "--port-file", str(port_file),
+        command = [str(binary().resolve()), "serve", "--port", "0", "--grpc-port", "0", "--admin-port", "0", "--port-file", str(port_file),
                    *map(str, words)]
         self.told_to_stop = False
         self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT, **where)
@@ -64,6 +64,7 @@ class Server:
             if port_file.exists():
                 ports = json.loads(port_file.read_text())
                 self.host, self.port, self.admin_port = "127.0.0.1", ports["port"], ports["admin_port"]
+                self.grpc_port = ports["grpc_port"]
                 self.url = f"http://{self.host}:{self.port}"
                 self.admin_url = f"http://{self.host}:{self.admin_port}"
                 with contextlib.suppress(requests.ConnectionError):

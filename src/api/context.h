@@ -9,6 +9,7 @@
 #include "serving/admission.h"
 #include "serving/image/image_service.h"
 #include "serving/model_store.h"
+#include "serving/shared_memory.h"
 #include "serving/tensor_service.h"
 #include "serving/text_service.h"
 
@@ -32,6 +33,7 @@ struct ApiContext {
   Metrics& metrics;
   TraceLog& traces;
   ApiOptions options;
+  serving::SharedMemory* shared_memory = nullptr;  // null: clients may not use it
 };
 
 }  // namespace millrace::api

@@ -14,33 +14,34 @@ constexpr std::size_t kMaxEchoedBytes = 64;
 
 struct Answer {
   int status;
+  int grpc;
   const char* type;
 };
 
 Answer answer_of(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::invalid_argument:
-      return {400, "invalid_request_error"};
+      return {400, 3, "invalid_request_error"};
     case ErrorKind::unauthenticated:
-      return {401, "authentication_error"};
+      return {401, 16, "authentication_error"};
     case ErrorKind::not_found:
-      return {404, "invalid_request_error"};
+      return {404, 5, "invalid_request_error"};
     case ErrorKind::conflict:
-      return {409, "invalid_request_error"};
+      return {409, 6, "invalid_request_error"};
     case ErrorKind::too_large:
-      return {413, "invalid_request_error"};
+      return {413, 8, "invalid_request_error"};
     case ErrorKind::rate_limited:
-      return {429, "rate_limit_error"};
+      return {429, 8, "rate_limit_error"};
     case ErrorKind::unavailable:
-      return {503, "service_unavailable_error"};
+      return {503, 14, "service_unavailable_error"};
     case ErrorKind::deadline_exceeded:
-      return {504, "timeout_error"};
+      return {504, 4, "timeout_error"};
     case ErrorKind::cancelled:
-      return {499, "request_cancelled"};
+      return {499, 1, "request_cancelled"};
     case ErrorKind::internal:
       break;
   }
-  return {500, "server_error"};
+  return {500, 13, "server_error"};
 }
 
 std::string body_of(std::string_view type, std::string_view message, std::string_view param,
@@ -80,9 +81,17 @@ const char* code_of_status(int status) {
 }  // namespace
 
 int http_status(const Error& error) {
-  // The one refusal with a status of its own that is no kind of its own.
+  // Refusals with a status of their own that are no kinds of their own.
   if (error.code == "unsupported_media_type") return 415;
+  if (error.code == "not_allowed") return 403;
+  if (error.code == "not_implemented") return 501;
   return answer_of(error.kind).status;
+}
+
+int grpc_code(const Error& error) {
+  if (error.code == "not_allowed") return 7;
+  if (error.code == "not_implemented") return 12;
+  return answer_of(error.kind).grpc;
 }
 
 std::string error_body(const Error& error) {

@@ -1,4 +1,4 @@
-// The one table from errors to what clients see: HTTP status and OpenAI's error body.
+// The one table from errors to what clients see: HTTP status, gRPC code and OpenAI's error body.
 #pragma once
 
 #include <memory>
@@ -11,6 +11,8 @@
 namespace millrace::api {
 
 int http_status(const Error& error);
+// As grpc::StatusCode numbers them.
+int grpc_code(const Error& error);
 
 // {"error":{"message":…,"type":…,"param":…,"code":…}}; param and code are null when empty.
 std::string error_body(const Error& error);

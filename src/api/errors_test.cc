@@ -8,15 +8,28 @@ namespace millrace::api {
 namespace {
 
 TEST(Errors, TheTable) {
-  const std::pair<ErrorKind, int> table[] = {
-      {ErrorKind::invalid_argument, 400}, {ErrorKind::unauthenticated, 401},
-      {ErrorKind::not_found, 404},        {ErrorKind::conflict, 409},
-      {ErrorKind::too_large, 413},        {ErrorKind::rate_limited, 429},
-      {ErrorKind::unavailable, 503},      {ErrorKind::deadline_exceeded, 504},
-      {ErrorKind::cancelled, 499},        {ErrorKind::internal, 500}};
-  for (const auto& [kind, status] : table) EXPECT_EQ(http_status({.kind = kind}), status);
+  struct Row {
+    ErrorKind kind;
+    int status, code;  // of HTTP, of gRPC
+  };
+  const Row table[] = {
+      {ErrorKind::invalid_argument, 400, 3}, {ErrorKind::unauthenticated, 401, 16},
+      {ErrorKind::not_found, 404, 5},        {ErrorKind::conflict, 409, 6},
+      {ErrorKind::too_large, 413, 8},        {ErrorKind::rate_limited, 429, 8},
+      {ErrorKind::unavailable, 503, 14},     {ErrorKind::deadline_exceeded, 504, 4},
+      {ErrorKind::cancelled, 499, 1},        {ErrorKind::internal, 500, 13}};
+  for (const Row& row : table) {
+    EXPECT_EQ(http_status({.kind = row.kind}), row.status);
+    EXPECT_EQ(grpc_code({.kind = row.kind}), row.code);
+  }
   EXPECT_EQ(http_status({.kind = ErrorKind::invalid_argument, .code = "unsupported_media_type"}),
             415);
+  const Error not_allowed{.kind = ErrorKind::invalid_argument, .code = "not_allowed"};
+  EXPECT_EQ(http_status(not_allowed), 403);
+  EXPECT_EQ(grpc_code(not_allowed), 7);
+  const Error not_implemented{.kind = ErrorKind::invalid_argument, .code = "not_implemented"};
+  EXPECT_EQ(http_status(not_implemented), 501);
+  EXPECT_EQ(grpc_code(not_implemented), 12);
 }
 
 TEST(Errors, TheBody) {

@@ -10,6 +10,7 @@
 #include "api/kserve/infer.h"
 #include "api/kserve/model_info.h"
 #include "api/kserve/repository.h"
+#include "api/kserve/shared_memory.h"
 #include "api/openai/chat.h"
 #include "api/openai/completions.h"
 #include "api/openai/models.h"
@@ -60,6 +61,14 @@ constexpr Line kKserve[] = {
     {"GET", "/v2/models/{model}/versions/{version}/config", get_model_config},
     {"GET", "/v2/models/{model}/versions/{version}/ready", get_model_ready},
     {"GET", "/v2/models/{model}/versions/{version}/stats", get_model_stats},
+    {"GET", "/v2/systemsharedmemory/status", get_shared_memory},
+    {"GET", "/v2/systemsharedmemory/region/{region}/status", get_shared_memory},
+    {"POST", "/v2/systemsharedmemory/region/{region}/register", post_shared_memory_register},
+    {"POST", "/v2/systemsharedmemory/unregister", post_shared_memory_unregister},
+    {"POST", "/v2/systemsharedmemory/region/{region}/unregister", post_shared_memory_unregister},
+    {"GET", "/v2/cudasharedmemory/status", get_cuda_shared_memory},
+    {"POST", "/v2/cudasharedmemory/region/{region}/register", post_cuda_shared_memory_register},
+    {"POST", "/v2/cudasharedmemory/unregister", post_cuda_shared_memory_unregister},
 };
 
 // Their bodies are large, and taken instead of copied.

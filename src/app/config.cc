@@ -47,7 +47,10 @@ void declare_settings(Settings& settings, ServeConfig& config) {
   settings.text("host", config.host, "ADDRESS", "Address to listen on.");
   settings.integer("port", config.port, 0, kMaxPort, "HTTP: REST and web UI; 0 takes a free one.");
   settings.integer("grpc-port", config.grpc_port, 0, kMaxPort,
-                   "KServe gRPC (reserved: not served yet).");
+                   "gRPC: KServe v2 and TensorFlow Serving; 0 takes a free one.");
+  settings.flag("enable-grpc", config.enable_grpc, "Serve the gRPC port.");
+  settings.flag("enable-shared-memory", config.enable_shared_memory,
+                "Let clients pass tensors through shared memory of this machine.");
   settings.integer("admin-port", config.admin_port, 0, kMaxPort, "Metrics and administration.");
   settings.text("port-file", config.port_file, "FILE",
                 "Write the ports in use here, as JSON, once listening.");

@@ -14,6 +14,8 @@ struct ServeConfig {
   std::int64_t port = 8000;
   std::int64_t grpc_port = 8001;
   std::int64_t admin_port = 8002;
+  bool enable_grpc = true;
+  bool enable_shared_memory = false;
   std::string port_file;
   bool insecure = false;
   std::string log_level = "info";

@@ -173,7 +173,9 @@ Check check_ports(const std::vector<int>& ports) {
     check.state = CheckState::warn;
     check.text += fmt::format("{}taken: {}", free.empty() ? "" : "; ", fmt::join(taken, ", "));
     check.fix =
-        "a server runs already, or serve elsewhere: --port, --admin-port (0 takes a free one)";
+        "a server runs already, or serve elsewhere: --port, --grpc-port, --admin-port (0 takes a "
+        "free "
+        "one)";
   }
   return check;
 }

@@ -12,6 +12,7 @@ namespace {
 // What cannot be asked of the program is known from the build (src/CMakeLists.txt).
 constexpr bool kHasWebUi = MILLRACE_HAS_UI;
 constexpr bool kHasTls = MILLRACE_HAS_TLS;
+constexpr bool kHasGrpc = MILLRACE_HAS_GRPC;
 
 bool has_backend(std::string_view name) {
   return std::ranges::any_of(make_backends(),
@@ -39,6 +40,10 @@ std::vector<OptionalPart> optional_parts() {
        .present = has_backend("openvino"),
        .detail = "ONNX, TensorFlow, TFLite and OpenVINO graphs",
        .fix = "run scripts/fetch-openvino, then build again"},
+      {.name = "gRPC",
+       .present = kHasGrpc,
+       .detail = "KServe v2 and TensorFlow Serving on a port of their own",
+       .fix = "run scripts/setup, which installs grpc++ and protobuf, then build again"},
       {.name = "web UI",
        .present = kHasWebUi,
        .detail = "a page at / to chat and to watch",

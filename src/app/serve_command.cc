@@ -39,8 +39,9 @@ bool wait_for_signal(const sigset_t& set, std::chrono::milliseconds timeout) {
 }
 
 Status write_ports(const std::string& file, const Server& server) {
-  const std::string text = fmt::format("{{\"port\":{},\"admin_port\":{},\"pid\":{}}}\n",
-                                       server.port(), server.admin_port(), ::getpid());
+  const std::string text =
+      fmt::format("{{\"port\":{},\"grpc_port\":{},\"admin_port\":{},\"pid\":{}}}\n", server.port(),
+                  server.grpc_port(), server.admin_port(), ::getpid());
   const std::filesystem::path part = file + ".part";
   std::error_code failed;
   if (!(std::ofstream(part) << text).flush())
@@ -68,6 +69,11 @@ void greet(const Server& server, const ServeConfig& config) {
   log_info("serving on http://{}:{}/v1, metrics on http://{}:{}/metrics, memory limit {}",
            config.host, server.port(), config.host, server.admin_port(),
            format_byte_size(server.memory_limit()));
+  if (server.grpc_port() > 0) {
+    log_info("gRPC (KServe v2, TensorFlow Serving) on {}:{}", config.host, server.grpc_port());
+  } else if (config.enable_grpc) {
+    log_info("no gRPC: it is not in this build");
+  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "api/context.h"
 #include "api/errors.h"
+#include "api/grpc/grpc_server.h"
 #include "api/routes.h"
 #include "app/backends.h"
 #include "app/model_defaults.h"
@@ -20,6 +21,7 @@
 #include "serving/admission.h"
 #include "serving/image/image_service.h"
 #include "serving/pipeline/pipeline_backend.h"
+#include "serving/shared_memory.h"
 #include "serving/tensor_service.h"
 #include "serving/text_service.h"
 
@@ -92,7 +94,8 @@ struct Server::Parts {
                 .metrics = metrics,
                 .traces = traces,
                 .options = {.version = kVersion,
-                            .allow_repository_control = c.model_control_mode == "explicit"}} {
+                            .allow_repository_control = c.model_control_mode == "explicit"},
+                .shared_memory = c.enable_shared_memory ? &shared_memory : nullptr} {
     for (const auto& backend : backends) {
       auto* pipelines = dynamic_cast<serving::PipelineBackend*>(backend.get());
       if (pipelines) pipelines->connect(store, workers);
@@ -103,6 +106,12 @@ struct Server::Parts {
                                                       workers, metrics);
     admin_server = std::make_unique<net::HttpServer>(listener(c, "admin", c.admin_port),
                                                      admin_routes, workers, metrics);
+    if (!c.enable_grpc) return;
+    grpc_server =
+        api::make_grpc_server({.host = c.host,
+                               .port = static_cast<std::uint16_t>(c.grpc_port),
+                               .max_calls = static_cast<std::size_t>(c.max_concurrent_requests)},
+                              context, workers);
   }
 
   const ServeConfig config;
@@ -115,9 +124,11 @@ struct Server::Parts {
   serving::TextService text;
   serving::TensorService tensors;
   serving::ImageService images;
+  serving::SharedMemory shared_memory;
   api::ApiContext context;
   net::Router public_routes, admin_routes;
   std::unique_ptr<net::HttpServer> public_server, admin_server;
+  std::unique_ptr<api::GrpcServer> grpc_server;  // null where it is not served
   bool stopped = false;
 };
 
@@ -130,6 +141,9 @@ Server::~Server() {
 Status Server::start() {
   if (Status done = parts_->admin_server->start(); !done) return done;
   if (Status done = parts_->public_server->start(); !done) return done;
+  if (parts_->grpc_server) {
+    if (Status done = parts_->grpc_server->start(); !done) return done;
+  }
   return parts_->store.open();
 }
 
@@ -144,6 +158,7 @@ void Server::stop() {
                           .message = "The server is shutting down; send the request again.",
                           .code = "server_shutdown"});
   }
+  if (parts_->grpc_server) parts_->grpc_server->stop(std::chrono::seconds(1));
   parts_->public_server->stop(std::chrono::seconds(1));
   parts_->admin_server->stop(std::chrono::seconds(1));
   // Closed connections cancelled their requests; engines drop them at the next step.
@@ -160,6 +175,9 @@ std::uint16_t Server::port() const {
 }
 std::uint16_t Server::admin_port() const {
   return parts_->admin_server->port();
+}
+std::uint16_t Server::grpc_port() const {
+  return parts_->grpc_server ? parts_->grpc_server->port() : std::uint16_t{0};
 }
 std::int64_t Server::memory_limit() const {
   return parts_->store.memory().limit();

@@ -25,6 +25,7 @@ class Server {
 
   std::uint16_t port() const;
   std::uint16_t admin_port() const;
+  std::uint16_t grpc_port() const;    // 0 where gRPC is not served
   std::int64_t memory_limit() const;  // of all models together, bytes
   serving::ModelStore& store();
 

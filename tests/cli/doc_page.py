@@ -210,7 +210,7 @@ class Session:
         words = shlex.split(rest, comments=True)
         env = self.env | dict(word.split("=", 1) for word in settings.split())
         ports = {}
-        for flag, number in (("--port", "8000"), ("--admin-port", "8002")):
+        for flag, number in (("--port", "8000"), ("--grpc-port", "8001"), ("--admin-port", "8002")):
             if flag in words:
                 at = words.index(flag)
                 number = words[at + 1]
@@ -220,11 +220,12 @@ class Session:
             self.server = Server(*words, cwd=self.folder, env=env)
         except BaseException as error:
             raise Lie(f"line {line}: millrace serve{rest}: {error}") from None
-        self.ports = {ports["--port"]: self.server.port, ports["--admin-port"]: self.server.admin_port}
+        self.ports = {ports["--port"]: self.server.port, ports["--grpc-port"]: self.server.grpc_port,
+                      ports["--admin-port"]: self.server.admin_port}
         self.printed = self.server.log_text
 
     def on_ports(self, text):
-        if not re.search(r"127\.0\.0\.1:800[02]\b", text):
+        if not re.search(r"127\.0\.0\.1:800[012]\b", text):
             return text
         if self.server is None:
             self.serve(0, "", " models")

@@ -77,7 +77,7 @@ def test_an_idle_connection_is_cheap(tmp_path):
 
 
 def test_what_cannot_fit_is_refused_with_the_figures():
-    command = [str(binary()), "serve", str(smollm2()), "--port", "0", "--admin-port", "0", "--memory-limit", "48MiB"]
+    command = [str(binary()), "serve", str(smollm2()), "--port", "0", "--grpc-port", "0", "--admin-port", "0", "--memory-limit", "48MiB"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         refusal = next(line for line in process.stderr if "failed to load" in line)

@@ -55,7 +55,7 @@ async function startBinary(also) {
   for (const name of also) fs.symlinkSync(fs.realpathSync(path.join(modelsFolder, name)), path.join(folder, 'models', name));
   const portFile = path.join(folder, 'ports.json');
   const log = fs.openSync(path.join(folder, 'log'), 'w');
-  const child = spawn(binary, ['serve', path.join(folder, 'models'), '--port', '0', '--admin-port', '0', '--port-file', portFile],
+  const child = spawn(binary, ['serve', path.join(folder, 'models'), '--port', '0', '--grpc-port', '0', '--admin-port', '0', '--port-file', portFile],
     { stdio: ['ignore', log, log] });
   const logText = () => fs.readFileSync(path.join(folder, 'log'), 'utf8');
   const ended = new Promise((done) => child.once('exit', done));

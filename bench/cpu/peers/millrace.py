@@ -64,6 +64,6 @@ class Server:
             else:
                 place.mkdir()
                 os.symlink(path, place / "model.gguf")
-            with server([self.setup.binary, "serve", folder, "--port", port, "--admin-port", admin, *self.flags],
+            with server([self.setup.binary, "serve", folder, "--port", port, "--admin-port", admin, "--grpc-port", "0", *self.flags],
                         "/health/ready", port) as seconds:
                 yield f"http://127.0.0.1:{port}", seconds

@@ -26,15 +26,23 @@ bool makes_progress(const serving::ModelStatus& status) {
 
 }  // namespace
 
+bool is_live(const ApiContext& context) {
+  return std::ranges::all_of(context.store.list(), makes_progress);
+}
+
+bool is_ready(const ApiContext& context) {
+  return !context.admission.closed() && context.store.ready();
+}
+
 void get_live(const ApiContext& context, const net::HttpRequest&,
               std::shared_ptr<net::Responder> respond) {
-  const bool live = std::ranges::all_of(context.store.list(), makes_progress);
+  const bool live = is_live(context);
   send_status(*respond, live ? 200 : 503, live ? "live" : "stuck");
 }
 
 void get_ready(const ApiContext& context, const net::HttpRequest&,
                std::shared_ptr<net::Responder> respond) {
-  const bool ready = !context.admission.closed() && context.store.ready();
+  const bool ready = is_ready(context);
   send_status(*respond, ready ? 200 : 503, ready ? "ready" : "not ready");
 }
 

@@ -11,6 +11,10 @@ namespace millrace::api {
 // 503 once an engine with work has made no step for this long: the process should be restarted.
 inline constexpr double kMaxStepAgeSeconds = 10;
 
+// Every engine with work makes progress; the loads are done and a model serves.
+bool is_live(const ApiContext& context);
+bool is_ready(const ApiContext& context);
+
 // Follows the engines' progress, not this thread's. No detail in the body.
 void get_live(const ApiContext& context, const net::HttpRequest& http,
               std::shared_ptr<net::Responder> respond);

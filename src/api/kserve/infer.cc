@@ -21,6 +21,7 @@ std::string_view path_param(const net::HttpRequest& http, std::string_view name)
 
 // What an answer needs when it comes. The model is named last: it goes last.
 struct Call {
+  const serving::SharedMemory* shared;
   InferHead head;
   std::shared_ptr<net::Responder> respond;
   std::stop_source stop;
@@ -34,7 +35,7 @@ void deliver(const Call& call, Result<serving::TensorAnswer> answer) {
     call.trace.finish();
     return call.respond->send(kserve_error(answer.error()));
   }
-  auto response = format_infer(*call.model, call.head, *answer);
+  auto response = format_infer(*call.model, call.head, *answer, call.shared);
   // The outputs' memory is the model's: given back before the client can ask again.
   answer = std::unexpected(Error{});
   call.trace.span("format", began, Clock::now());
@@ -48,8 +49,12 @@ constexpr std::size_t kInstantBodyBytes = std::size_t{4} << 10;  // parsed in mi
 }  // namespace
 
 Result<serving::ModelHandle> kserve_model(const ApiContext& context, const net::HttpRequest& http) {
-  const std::string_view name = path_param(http, "model");
-  auto model = context.tensors.find_model(name, path_param(http, "version"));
+  return kserve_model(context, path_param(http, "model"), path_param(http, "version"));
+}
+
+Result<serving::ModelHandle> kserve_model(const ApiContext& context, std::string_view name,
+                                          std::string_view version) {
+  auto model = context.tensors.find_model(name, version);
   if (!model) {
     Error& error = model.error();
     error.message = fmt::format("model {}: {}", safe_name(name), error.message);
@@ -76,12 +81,13 @@ void post_infer(const ApiContext& context, net::HttpRequest& http,
   serving::TensorRequest request{.model = *model,
                                  .arrival = http.arrival,
                                  .deadline = http.arrival + context.options.sync_deadline};
-  auto head = parse_infer(http, request);
+  auto head = parse_infer(http, request, context.shared_memory);
   if (!head) return respond->send(kserve_error(head.error()));
   if (Status ok = check_outputs(description, *head); !ok) {
     return respond->send(kserve_error(ok.error()));
   }
-  auto call = std::make_shared<Call>(*std::move(head), respond, std::stop_source(), trace, *model);
+  auto call = std::make_shared<Call>(context.shared_memory, *std::move(head), respond,
+                                     std::stop_source(), trace, *model);
   request.stop = call->stop.get_token();
   request.trace = trace;
   trace.span("post_infer", began, Clock::now());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "api/context.h"
 #include "net/http_types.h"
@@ -19,6 +20,9 @@ void post_infer(const ApiContext& context, net::HttpRequest& http,
 // are instant. Such requests need no worker.
 bool is_instant_infer(const ApiContext& context, const net::HttpRequest& http);
 
+// The model of that name and version (empty: the one that serves); errors name the model.
+Result<serving::ModelHandle> kserve_model(const ApiContext& context, std::string_view name,
+                                          std::string_view version);
 // The model that the path names; an error in the words of KServe's clients.
 Result<serving::ModelHandle> kserve_model(const ApiContext& context, const net::HttpRequest& http);
 

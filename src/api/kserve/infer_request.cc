@@ -18,8 +18,6 @@
 namespace millrace::api {
 namespace {
 
-constexpr std::size_t kMaxIdBytes = 1024;
-constexpr std::size_t kMaxTensors = 1024;
 constexpr std::int64_t kMaxClasses = 100'000;
 constexpr JsonLimits kHeadLimits{.max_bytes = std::size_t{64} << 20};
 
@@ -27,22 +25,23 @@ constexpr JsonLimits kHeadLimits{.max_bytes = std::size_t{64} << 20};
 struct Storage {
   std::string body;
   std::deque<std::vector<std::byte>> from_json;
+  std::deque<std::string> from_shared;
 };
 
 // Reads one request; `rest_` is the binary part that no input has taken yet.
 class Reader {
  public:
-  Reader(Storage& storage, std::string_view rest, serving::TensorRequest& request)
+  Reader(Storage& storage, std::string_view rest, serving::TensorRequest& request,
+         const serving::SharedMemory* shared)
       : storage_(storage),
         rest_(reinterpret_cast<const std::byte*>(rest.data()), rest.size()),
-        request_(request) {}
+        request_(request),
+        shared_(shared) {}
 
   Status read(const json::object& head);
   InferHead take() { return std::move(out_); }
 
  private:
-  Status read_parameters(const json::object& parameters);
-  Status read_sequence(const json::object& parameters);
   Status read_input(const json::value& value);
   Status read_data(const json::object& input, const std::string& label,
                    serving::NamedTensor& tensor);
@@ -51,6 +50,7 @@ class Reader {
   Storage& storage_;
   std::span<const std::byte> rest_;
   serving::TensorRequest& request_;
+  const serving::SharedMemory* shared_;
   InferHead out_;
 };
 
@@ -106,14 +106,8 @@ Result<std::vector<std::int64_t>> shape_in(const json::object& input, const std:
   return dims;
 }
 
-Status refuse_shared_memory(const json::object& parameters, const std::string& label) {
-  if (!parameters.contains("shared_memory_region")) return {};
-  return invalid(fmt::format("{}: shared memory is not served", label), "shared_memory_region",
-                 "unsupported_parameter");
-}
-
 // sequence_id: a number, or a text; 0 and "" are none.
-Status Reader::read_sequence(const json::object& parameters) {
+Status read_sequence(const json::object& parameters, serving::TensorRequest& request) {
   const std::string label = "parameters";
   const auto start = flag_in(parameters, "sequence_start", label);
   if (!start) return std::unexpected(start.error());
@@ -135,7 +129,7 @@ Status Reader::read_sequence(const json::object& parameters) {
   const bool none = !id || step.id == serving::SequenceId(std::uint64_t{0}) ||
                     step.id == serving::SequenceId(std::string());
   if (!none) {
-    request_.sequence = std::move(step);
+    request.sequence = std::move(step);
   } else if (step.start || step.end) {
     return invalid("parameters: 'sequence_start' and 'sequence_end' need a 'sequence_id'",
                    "sequence_id");
@@ -143,37 +137,21 @@ Status Reader::read_sequence(const json::object& parameters) {
   return {};
 }
 
-Status Reader::read_parameters(const json::object& parameters) {
-  const std::string label = "parameters";
-  for (const auto& [key, value] : parameters) {
-    const std::string_view name = key;
-    if (name.starts_with("triton_")) {
-      return invalid(fmt::format("parameter {} is reserved", safe_name(name)), std::string(name));
-    }
-  }
-  if (Status sequence = read_sequence(parameters); !sequence) return sequence;
-  const auto priority =
-      integer_in(parameters, "priority", 0, std::numeric_limits<int>::max(), label);
-  if (!priority) return std::unexpected(priority.error());
-  if (priority->value_or(0) > 0) request_.priority = static_cast<int>(**priority);
-  // Microseconds from the arrival; a year is for ever.
-  const auto timeout = integer_in(parameters, "timeout", 0, 31'536'000'000'000, label);
-  if (!timeout) return std::unexpected(timeout.error());
-  if (timeout->value_or(0) > 0) {
-    const TimePoint end = request_.arrival + std::chrono::microseconds(**timeout);
-    request_.deadline = std::min(request_.deadline, end);
-  }
-  const auto binary = flag_in(parameters, "binary_data_output", label);
-  if (!binary) return std::unexpected(binary.error());
-  out_.all_binary = binary->value_or(false);
-  return {};
-}
-
 Status Reader::read_data(const json::object& input, const std::string& label,
                          serving::NamedTensor& tensor) {
   const auto parameters = object_in(input, "parameters", label);
   if (!parameters) return std::unexpected(parameters.error());
-  if (Status none = refuse_shared_memory(**parameters, label); !none) return none;
+  const auto piece = read_shared_piece(**parameters, shared_, label);
+  if (!piece) return std::unexpected(piece.error());
+  if (*piece) {
+    if (input.contains("data")) {
+      return invalid(fmt::format("{} has both 'data' and shared memory", label), tensor.name);
+    }
+    auto bytes = shared_->read(**piece);
+    if (!bytes) return pass(bytes);
+    tensor.data = std::as_bytes(std::span(storage_.from_shared.emplace_back(*std::move(bytes))));
+    return {};
+  }
   const auto size = integer_in(**parameters, "binary_data_size", 0,
                                std::numeric_limits<std::int64_t>::max(), label);
   if (!size) return std::unexpected(size.error());
@@ -228,21 +206,9 @@ Status Reader::read_input(const json::value& value) {
 Status Reader::read_output(const json::value& value) {
   auto name = name_in(value, "outputs");
   if (!name) return pass(name);
-  const std::string label = "output " + safe_name(*name);
-  for (const WantedOutput& other : out_.outputs) {
-    if (other.name == *name) return invalid(label + " is asked for twice", *name);
-  }
-  const auto parameters = object_in(value.as_object(), "parameters", label);
+  const auto parameters = object_in(value.as_object(), "parameters", "output " + safe_name(*name));
   if (!parameters) return std::unexpected(parameters.error());
-  if (Status none = refuse_shared_memory(**parameters, label); !none) return none;
-  const auto binary = flag_in(**parameters, "binary_data", label);
-  if (!binary) return std::unexpected(binary.error());
-  const auto classes = integer_in(**parameters, "classification", 0, kMaxClasses, label);
-  if (!classes) return std::unexpected(classes.error());
-  out_.outputs.push_back({.name = *std::move(name),
-                          .binary = binary->value_or(out_.all_binary),
-                          .classification = classes->value_or(0)});
-  return {};
+  return read_wanted_output(*std::move(name), **parameters, shared_, out_);
 }
 
 Status Reader::read(const json::object& head) {
@@ -254,7 +220,7 @@ Status Reader::read(const json::object& head) {
   }
   const auto parameters = object_in(head, "parameters", "the request");
   if (!parameters) return std::unexpected(parameters.error());
-  if (Status done = read_parameters(**parameters); !done) return done;
+  if (Status done = read_infer_parameters(**parameters, request_, out_); !done) return done;
   for (const char* key : {"inputs", "outputs"}) {
     const bool is_inputs = key[0] == 'i';
     const json::value* value = head.if_contains(key);
@@ -323,7 +289,87 @@ Status read_raw(Storage& storage, serving::TensorRequest& request) {
 
 }  // namespace
 
-Result<InferHead> parse_infer(net::HttpRequest& http, serving::TensorRequest& request) {
+Status read_infer_parameters(const json::object& parameters, serving::TensorRequest& request,
+                             InferHead& head) {
+  const std::string label = "parameters";
+  for (const auto& [key, value] : parameters) {
+    const std::string_view name = key;
+    if (name == "triton_enable_empty_final_response") {
+      // Every answer here is one response, and the last.
+      if (!value.is_bool())
+        return invalid(fmt::format("{}: '{}' must be true or false", label, name));
+    } else if (name.starts_with("triton_")) {
+      return invalid(fmt::format("parameter {} is reserved", safe_name(name)), std::string(name));
+    }
+  }
+  if (Status sequence = read_sequence(parameters, request); !sequence) return sequence;
+  const auto priority =
+      integer_in(parameters, "priority", 0, std::numeric_limits<int>::max(), label);
+  if (!priority) return std::unexpected(priority.error());
+  if (priority->value_or(0) > 0) request.priority = static_cast<int>(**priority);
+  // Microseconds from the arrival; a year is for ever.
+  const auto timeout = integer_in(parameters, "timeout", 0, 31'536'000'000'000, label);
+  if (!timeout) return std::unexpected(timeout.error());
+  if (timeout->value_or(0) > 0) {
+    const TimePoint end = request.arrival + std::chrono::microseconds(**timeout);
+    request.deadline = std::min(request.deadline, end);
+  }
+  const auto binary = flag_in(parameters, "binary_data_output", label);
+  if (!binary) return std::unexpected(binary.error());
+  head.all_binary = binary->value_or(false);
+  return {};
+}
+
+Status read_wanted_output(std::string name, const json::object& parameters,
+                          const serving::SharedMemory* shared, InferHead& head) {
+  const std::string label = "output " + safe_name(name);
+  for (const WantedOutput& other : head.outputs) {
+    if (other.name == name) return invalid(label + " is asked for twice", name);
+  }
+  auto piece = read_shared_piece(parameters, shared, label);
+  if (!piece) return pass(piece);
+  const auto binary = flag_in(parameters, "binary_data", label);
+  if (!binary) return std::unexpected(binary.error());
+  const auto classes = integer_in(parameters, "classification", 0, kMaxClasses, label);
+  if (!classes) return std::unexpected(classes.error());
+  head.outputs.push_back({.name = std::move(name),
+                          .binary = binary->value_or(head.all_binary),
+                          .classification = classes->value_or(0),
+                          .shared = *std::move(piece)});
+  return {};
+}
+
+Result<std::optional<serving::SharedPiece>> read_shared_piece(const json::object& parameters,
+                                                              const serving::SharedMemory* shared,
+                                                              const std::string& label) {
+  const json::value* region = parameters.if_contains("shared_memory_region");
+  if (!region) return std::nullopt;
+  if (!shared) {
+    return invalid(fmt::format("{}: shared memory is not served; the server must be started with "
+                               "--enable-shared-memory",
+                               label),
+                   "shared_memory_region", "unsupported_parameter");
+  }
+  if (!region->is_string()) {
+    return invalid(fmt::format("{}: 'shared_memory_region' must be a string", label),
+                   "shared_memory_region");
+  }
+  constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
+  const auto size = integer_in(parameters, "shared_memory_byte_size", 0, kMax, label);
+  if (!size) return std::unexpected(size.error());
+  if (!*size) {
+    return invalid(fmt::format("{}: 'shared_memory_byte_size' is missing", label),
+                   "shared_memory_byte_size");
+  }
+  const auto offset = integer_in(parameters, "shared_memory_offset", 0, kMax, label);
+  if (!offset) return std::unexpected(offset.error());
+  return serving::SharedPiece{.region = std::string(region->as_string()),
+                              .offset = static_cast<std::uint64_t>(offset->value_or(0)),
+                              .byte_size = static_cast<std::uint64_t>(**size)};
+}
+
+Result<InferHead> parse_infer(net::HttpRequest& http, serving::TensorRequest& request,
+                              const serving::SharedMemory* shared) {
   const std::string_view encoding = http.header("content-encoding");
   if (!encoding.empty() && encoding != "identity") {
     return invalid("Compressed request bodies are not accepted.", {}, "unsupported_media_type");
@@ -341,7 +387,7 @@ Result<InferHead> parse_infer(net::HttpRequest& http, serving::TensorRequest& re
   const auto head = parse_json(body.substr(0, *length), kHeadLimits);
   if (!head) return std::unexpected(head.error());
   if (!head->is_object()) return invalid("The body must be a JSON object.", {}, "invalid_type");
-  Reader reader(*storage, body.substr(*length), request);
+  Reader reader(*storage, body.substr(*length), request, shared);
   if (Status done = reader.read(head->as_object()); !done) return pass(done);
   return reader.take();
 }

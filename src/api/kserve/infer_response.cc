@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <deque>
-#include <span>
 #include <utility>
 
 #include "api/errors.h"
@@ -12,56 +10,38 @@
 #include "api/kserve/classification.h"
 #include "api/kserve/datatypes.h"
 #include "api/kserve/tensor_json.h"
+#include "base/check.h"
 
 namespace millrace::api {
 namespace {
 
-// One output as it goes out.
-struct Shown {
-  const std::string* name;
-  DType dtype;
-  Shape shape;
-  std::span<const std::byte> data;
-  bool binary;
-};
-
-void write_output_head(JsonWriter& json, const Shown& output) {
+void write_output_head(JsonWriter& json, const ShownOutput& output) {
   json.open_object().field("name", *output.name).field("datatype", datatype_name(output.dtype));
   json.key("shape").open_array();
   for (const std::int64_t dim : output.shape.dims()) json.integer(dim);
   json.close_array();
 }
 
-Result<std::vector<Shown>> choose(const serving::Model& served, const InferHead& head,
-                                  const serving::TensorAnswer& answer,
-                                  std::deque<Classes>& storage) {
-  const ModelDescription& model = served.description();
-  std::vector<Shown> shown;
-  const auto add = [&](std::size_t i, bool binary) {
-    shown.push_back({.name = &model.outputs[i].name,
-                     .dtype = model.outputs[i].dtype,
-                     .shape = answer.outputs[i].shape,
-                     .data = answer.outputs[i].data,
-                     .binary = binary});
-  };
-  if (head.outputs.empty()) {
-    for (std::size_t i = 0; i < model.outputs.size(); ++i) add(i, head.all_binary);
-    return shown;
+// Takes the bytes to where the client wants them.
+Status put_into_shared(const serving::SharedPiece& piece, const serving::SharedMemory* shared,
+                       ShownOutput& output) {
+  MILLRACE_CHECK(shared != nullptr);
+  if (Status done = shared->write(piece, output.data); !done) {
+    Error error = done.error();
+    error.message = fmt::format("output {}: {}", safe_name(*output.name), error.message);
+    return std::unexpected(std::move(error));
   }
-  for (const WantedOutput& wanted : head.outputs) {
-    const auto spec = std::ranges::find(model.outputs, wanted.name, &TensorSpec::name);
-    const auto i = static_cast<std::size_t>(spec - model.outputs.begin());
-    add(i, wanted.binary);
-    if (wanted.classification == 0) continue;
-    auto classes = classify(answer.outputs[i], spec->dtype, model.max_batch_size > 0,
-                            wanted.classification, served.output_labels(wanted.name));
-    if (!classes) return pass(classes);
-    const Classes& kept = storage.emplace_back(*std::move(classes));
-    shown.back().dtype = DType::bytes;
-    shown.back().shape = kept.shape;
-    shown.back().data = kept.data;
-  }
-  return shown;
+  output.shared = &piece;
+  output.data = {};
+  output.binary = false;
+  return {};
+}
+
+void write_shared(JsonWriter& json, const ShownOutput& output) {
+  json.key("parameters").open_object().field("shared_memory_region", output.shared->region);
+  json.field("shared_memory_byte_size", output.byte_size);
+  if (output.shared->offset > 0) json.field("shared_memory_offset", output.shared->offset);
+  json.close_object();
 }
 
 }  // namespace
@@ -73,8 +53,8 @@ Status check_outputs(const ModelDescription& model, const InferHead& head) {
       return invalid(fmt::format("the model has no output {}", safe_name(wanted.name)),
                      wanted.name);
     }
-    const bool as_strings = wanted.classification > 0;
-    if (!wanted.binary && !as_strings && !fits_json(spec->dtype)) {
+    const bool as_json = !wanted.binary && !wanted.shared && wanted.classification == 0;
+    if (as_json && !fits_json(spec->dtype)) {
       return invalid(fmt::format("output {} is {}, which JSON cannot carry; ask for it as binary "
                                  "data",
                                  safe_name(wanted.name), datatype_name(spec->dtype)),
@@ -84,10 +64,52 @@ Status check_outputs(const ModelDescription& model, const InferHead& head) {
   return {};
 }
 
+Result<std::vector<ShownOutput>> choose_outputs(const serving::Model& served,
+                                                const InferHead& head,
+                                                const serving::TensorAnswer& answer,
+                                                const serving::SharedMemory* shared,
+                                                std::deque<Classes>& storage) {
+  const ModelDescription& model = served.description();
+  std::vector<ShownOutput> shown;
+  const auto add = [&](std::size_t i, bool binary) {
+    shown.push_back({.name = &model.outputs[i].name,
+                     .dtype = model.outputs[i].dtype,
+                     .shape = answer.outputs[i].shape,
+                     .data = answer.outputs[i].data,
+                     .binary = binary,
+                     .byte_size = answer.outputs[i].data.size()});
+  };
+  if (head.outputs.empty()) {
+    for (std::size_t i = 0; i < model.outputs.size(); ++i) add(i, head.all_binary);
+    return shown;
+  }
+  for (const WantedOutput& wanted : head.outputs) {
+    const auto spec = std::ranges::find(model.outputs, wanted.name, &TensorSpec::name);
+    const auto i = static_cast<std::size_t>(spec - model.outputs.begin());
+    add(i, wanted.binary);
+    ShownOutput& output = shown.back();
+    if (wanted.classification > 0) {
+      auto classes =
+          classify(answer.outputs[i], spec->dtype, model.max_batch_size > 0, wanted.classification,
+                   served.output_labels(wanted.name));
+      if (!classes) return pass(classes);
+      const Classes& kept = storage.emplace_back(*std::move(classes));
+      output.dtype = DType::bytes;
+      output.shape = kept.shape;
+      output.data = kept.data;
+      output.byte_size = kept.data.size();
+    }
+    if (!wanted.shared) continue;
+    if (Status put = put_into_shared(*wanted.shared, shared, output); !put) return pass(put);
+  }
+  return shown;
+}
+
 Result<net::HttpResponse> format_infer(const serving::Model& model, const InferHead& head,
-                                       const serving::TensorAnswer& answer) {
+                                       const serving::TensorAnswer& answer,
+                                       const serving::SharedMemory* shared) {
   std::deque<Classes> storage;
-  const auto shown = choose(model, head, answer, storage);
+  const auto shown = choose_outputs(model, head, answer, shared, storage);
   if (!shown) return std::unexpected(shown.error());
   net::HttpResponse response;
   std::string& body = response.body;
@@ -97,9 +119,11 @@ Result<net::HttpResponse> format_infer(const serving::Model& model, const InferH
   json.key("outputs").open_array();
   std::size_t binary_bytes = 0;
   bool any_binary = false;
-  for (const Shown& output : *shown) {
+  for (const ShownOutput& output : *shown) {
     write_output_head(json, output);
-    if (output.binary) {
+    if (output.shared) {
+      write_shared(json, output);
+    } else if (output.binary) {
       any_binary = true;
       binary_bytes += output.data.size();
       json.key("parameters").open_object().field("binary_data_size", output.data.size());
@@ -120,7 +144,7 @@ Result<net::HttpResponse> format_infer(const serving::Model& model, const InferH
   response.content_type = "application/octet-stream";
   response.headers.emplace_back("Inference-Header-Content-Length", fmt::format("{}", body.size()));
   body.reserve(body.size() + binary_bytes);
-  for (const Shown& output : *shown) {
+  for (const ShownOutput& output : *shown) {
     if (!output.binary) continue;
     body.append(reinterpret_cast<const char*>(output.data.data()), output.data.size());
   }

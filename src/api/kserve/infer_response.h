@@ -1,8 +1,13 @@
 // The answer to …/infer: a JSON head, behind it the outputs that were asked for as binary data.
 #pragma once
 
+#include <cstddef>
+#include <deque>
+#include <span>
+#include <string>
 #include <vector>
 
+#include "api/kserve/classification.h"
 #include "api/kserve/infer_request.h"
 #include "base/result.h"
 #include "net/http_types.h"
@@ -13,8 +18,28 @@ namespace millrace::api {
 // Every output asked for is one of the model's; else invalid_argument, naming it.
 Status check_outputs(const ModelDescription& model, const InferHead& head);
 
+// One output as it goes out, on any wire.
+struct ShownOutput {
+  const std::string* name;
+  DType dtype;
+  Shape shape;
+  std::span<const std::byte> data;  // empty where it was put into shared memory
+  bool binary;
+  const serving::SharedPiece* shared = nullptr;  // where it was put
+  std::size_t byte_size = 0;                     // of the whole, wherever it is
+};
+
+// The outputs that were asked for, or all: classes in place of tensors, and what belongs into
+// shared memory written there. Views of the answer, the head, the model and `storage`.
+Result<std::vector<ShownOutput>> choose_outputs(const serving::Model& model,
+                                                const InferHead& head,
+                                                const serving::TensorAnswer& answer,
+                                                const serving::SharedMemory* shared,
+                                                std::deque<Classes>& storage);
+
 // invalid_argument where an output cannot be put the way the client wants it.
 Result<net::HttpResponse> format_infer(const serving::Model& model, const InferHead& head,
-                                       const serving::TensorAnswer& answer);
+                                       const serving::TensorAnswer& answer,
+                                       const serving::SharedMemory* shared = nullptr);
 
 }  // namespace millrace::api

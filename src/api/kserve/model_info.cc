@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <string>
+#include <iterator>
 #include <utility>
 
 #include "api/json_writer.h"
@@ -27,18 +27,12 @@ void write_dims(JsonWriter& json, std::span<const std::int64_t> dims) {
   json.close_array();
 }
 
-std::string platform(const ModelDescription& model) {
-  return fmt::format("{}_{}", model.backend, model.family);
-}
-
 void write_specs(JsonWriter& json, const char* key, const std::vector<TensorSpec>& specs) {
   json.key(key).open_array();
   for (const TensorSpec& spec : specs) {
     json.open_object().field("name", spec.name).field("datatype", datatype_name(spec.dtype));
-    // Not even the rank is known: one open dimension stands for it.
-    static constexpr std::int64_t kUnknown[] = {-1};
     json.key("shape");
-    write_dims(json, spec.any_rank ? std::span<const std::int64_t>(kUnknown) : spec.shape.dims());
+    write_dims(json, kserve_shape(spec));
     json.close_object();
   }
   json.close_array();
@@ -123,13 +117,29 @@ void write_stats(JsonWriter& json, const serving::Model& model) {
 
 }  // namespace
 
+std::vector<const char*> kserve_extensions(const ApiContext& context) {
+  std::vector<const char*> extensions(std::begin(kExtensions), std::end(kExtensions));
+  if (context.shared_memory) extensions.push_back("system_shared_memory");
+  return extensions;
+}
+
+std::string kserve_platform(const ModelDescription& model) {
+  return fmt::format("{}_{}", model.backend, model.family);
+}
+
+std::span<const std::int64_t> kserve_shape(const TensorSpec& spec) {
+  // Not even the rank is known: one open dimension stands for it.
+  static constexpr std::int64_t kUnknown[] = {-1};
+  return spec.any_rank ? std::span<const std::int64_t>(kUnknown) : spec.shape.dims();
+}
+
 void get_server_metadata(const ApiContext& context, const net::HttpRequest&,
                          std::shared_ptr<net::Responder> respond) {
   std::string body;
   JsonWriter json(body);
   json.open_object().field("name", "millrace").field("version", context.options.version);
   json.key("extensions").open_array();
-  for (const char* extension : kExtensions) json.string(extension);
+  for (const char* extension : kserve_extensions(context)) json.string(extension);
   json.close_array().close_object();
   send(*respond, std::move(body));
 }
@@ -149,7 +159,7 @@ void get_model_metadata(const ApiContext& context, const net::HttpRequest& http,
     }
   }
   json.close_array();
-  json.field("platform", platform(d));
+  json.field("platform", kserve_platform(d));
   write_specs(json, "inputs", d.inputs);
   write_specs(json, "outputs", d.outputs);
   json.close_object();
@@ -164,7 +174,7 @@ void get_model_config(const ApiContext& context, const net::HttpRequest& http,
   const bool batched = d.max_batch_size > 0;
   std::string body;
   JsonWriter json(body);
-  json.open_object().field("name", (*model)->name()).field("platform", platform(d));
+  json.open_object().field("name", (*model)->name()).field("platform", kserve_platform(d));
   json.field("backend", d.backend).field("max_batch_size", d.max_batch_size);
   write_version_policy(json, (*model)->found().rules.policy);
   write_config_specs(json, "input", d.inputs, batched);

@@ -1,12 +1,22 @@
 // What KServe's clients ask about a server and its models.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <span>
+#include <string>
+#include <vector>
 
 #include "api/context.h"
 #include "net/http_types.h"
 
 namespace millrace::api {
+
+// What the server's metadata list.
+std::vector<const char*> kserve_extensions(const ApiContext& context);
+std::string kserve_platform(const ModelDescription& model);  // "openvino_onnx"
+// An input's or output's shape for people and clients: [-1] where not even the rank is known.
+std::span<const std::int64_t> kserve_shape(const TensorSpec& spec);
 
 // GET /v2: name, version, extensions.
 void get_server_metadata(const ApiContext& context, const net::HttpRequest& http,

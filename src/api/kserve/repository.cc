@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <string>
 #include <utility>
 
 #include "api/errors.h"
@@ -12,22 +11,6 @@
 
 namespace millrace::api {
 namespace {
-
-const char* repository_state(serving::ModelState state) {
-  switch (state) {
-    case serving::ModelState::ready:
-      return "READY";
-    case serving::ModelState::waiting:
-    case serving::ModelState::loading:
-      return "LOADING";
-    case serving::ModelState::unloading:
-      return "UNLOADING";
-    case serving::ModelState::failed:
-    case serving::ModelState::unloaded:
-      break;
-  }
-  return "UNAVAILABLE";
-}
 
 // A browser's page is not an operator, unless it is this server's own and clients may do so too.
 bool is_foreign_page(const ApiContext& context, const net::HttpRequest& http) {
@@ -61,6 +44,28 @@ net::HttpResponse failed(Error error, const std::string& name) {
 }
 
 }  // namespace
+
+const char* repository_state(serving::ModelState state) {
+  switch (state) {
+    case serving::ModelState::ready:
+      return "READY";
+    case serving::ModelState::waiting:
+    case serving::ModelState::loading:
+      return "LOADING";
+    case serving::ModelState::unloading:
+      return "UNLOADING";
+    case serving::ModelState::failed:
+    case serving::ModelState::unloaded:
+      break;
+  }
+  return "UNAVAILABLE";
+}
+
+std::string repository_reason(const serving::ModelStatus& status) {
+  if (status.state == serving::ModelState::failed) return status.error.message;
+  if (status.state == serving::ModelState::waiting) return status.stage;  // says for what
+  return status.state == serving::ModelState::unloaded ? "unloaded" : "";
+}
 
 void post_repository_index(const ApiContext& context, const net::HttpRequest& http,
                            std::shared_ptr<net::Responder> respond) {

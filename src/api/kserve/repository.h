@@ -4,11 +4,16 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "api/context.h"
 #include "net/http_types.h"
 
 namespace millrace::api {
+
+// How KServe names a state, and why a model does not serve (empty where it does).
+const char* repository_state(serving::ModelState state);
+std::string repository_reason(const serving::ModelStatus& status);
 
 // POST /v2/repository/index {"ready": bool}: name, version, state, reason of each
 // version.

@@ -1,0 +1,86 @@
+#include "api/grpc/infer_calls.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "api/grpc/infer_message.h"
+#include "api/kserve/infer.h"
+#include "api/kserve/infer_response.h"
+
+namespace millrace::api {
+namespace {
+
+// What an answer needs when it comes. The model is named last: it goes last.
+struct Pending {
+  const serving::SharedMemory* shared;
+  Framing framing;
+  std::shared_ptr<Call> call;
+  std::string model_name, id;
+  InferHead head;
+  serving::ModelHandle model;
+
+  void refuse(const Error& error) const {
+    if (framing == Framing::unary) return call->fail(error);
+    call->send(write_stream_error(model_name, id, error));
+    call->settle();
+  }
+  void deliver(Result<serving::TensorAnswer> answer) const {
+    if (!answer) return refuse(answer.error());
+    auto bytes = write_infer(*model, head, *answer, shared, framing);
+    // The outputs' memory is the model's: given back before the client can ask again.
+    answer = std::unexpected(Error{});
+    if (!bytes) return refuse(bytes.error());
+    if (framing == Framing::unary) return call->answer(*std::move(bytes));
+    call->send(*std::move(bytes));
+    call->settle();
+  }
+};
+
+Status start(const ApiContext& context, const std::shared_ptr<Pending>& pending,
+             std::shared_ptr<const inference::ModelInferRequest> message, TimePoint arrival) {
+  auto model = kserve_model(context, message->model_name(), message->model_version());
+  if (!model) return pass(model);
+  serving::TensorRequest request{.model = *model,
+                                 .arrival = arrival,
+                                 .deadline = tensor_deadline(context, *pending->call, arrival),
+                                 .stop = pending->call->stop()};
+  auto head = read_infer(std::move(message), request, context.shared_memory);
+  if (!head) return pass(head);
+  if (Status ok = check_outputs((*model)->description(), *head); !ok) return ok;
+  pending->head = *std::move(head);
+  pending->model = *std::move(model);
+  return context.tensors.infer(std::move(request), [pending](Result<serving::TensorAnswer> answer) {
+    pending->deliver(std::move(answer));
+  });
+}
+
+void infer(const ApiContext& context, std::shared_ptr<Call> call, Message message,
+           Framing framing) {
+  auto pending = std::make_shared<Pending>(context.shared_memory, framing, std::move(call));
+  auto request = std::make_shared<inference::ModelInferRequest>();
+  if (Status ok = message.check_size(kInferShape); !ok) return pending->refuse(ok.error());
+  if (Status ok = message.parse(*request); !ok) return pending->refuse(ok.error());
+  pending->model_name = request->model_name();
+  pending->id = request->id();
+  const TimePoint arrival = message.arrival;
+  message = {};
+  if (Status started = start(context, pending, std::move(request), arrival); !started) {
+    pending->refuse(started.error());
+  }
+}
+
+}  // namespace
+
+TimePoint tensor_deadline(const ApiContext& context, const Call& call, TimePoint arrival) {
+  return std::min(arrival + context.options.sync_deadline, call.deadline());
+}
+
+void model_infer(const ApiContext& context, std::shared_ptr<Call> call, Message message) {
+  infer(context, std::move(call), std::move(message), Framing::unary);
+}
+
+void model_stream_infer(const ApiContext& context, std::shared_ptr<Call> call, Message message) {
+  infer(context, std::move(call), std::move(message), Framing::stream);
+}
+
+}  // namespace millrace::api

@@ -1,0 +1,170 @@
+#include "api/grpc/tf_calls.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "api/errors.h"
+#include "api/grpc/infer_calls.h"
+#include "api/grpc/tf_message.h"
+#include "api/kserve/infer.h"
+#include "api/kserve/infer_response.h"
+
+namespace millrace::api {
+namespace {
+
+namespace tfs = tensorflow::serving;
+
+constexpr std::string_view kSignature = "serving_default";
+constexpr const char* kPredictMethod = "tensorflow/serving/predict";
+constexpr const char* kMetadataField = "signature_def";
+
+Result<serving::ModelHandle> find(const ApiContext& context, const tfs::ModelSpec& spec) {
+  if (spec.version_choice_case() == tfs::ModelSpec::kVersionLabel) {
+    return invalid("version labels are not served; name the version, or none", "version_label");
+  }
+  const std::string version = spec.has_version() ? fmt::format("{}", spec.version().value()) : "";
+  return kserve_model(context, spec.name(), version);
+}
+
+Status check_signature(const tfs::ModelSpec& spec) {
+  const std::string& name = spec.signature_name();
+  if (name.empty() || name == kSignature) return {};
+  return invalid(
+      fmt::format("the model has no signature {}; it has '{}'", safe_name(name), kSignature),
+      "signature_name");
+}
+
+std::int64_t number_of(std::string_view version) {
+  std::int64_t number = 0;
+  std::from_chars(version.data(), version.data() + version.size(), number);
+  return number;
+}
+
+void describe(const serving::Model& model, tfs::ModelSpec& spec) {
+  spec.set_name(model.name());
+  spec.mutable_version()->set_value(number_of(model.version()));
+}
+
+struct Pending {
+  std::shared_ptr<Call> call;
+  InferHead head;
+  serving::ModelHandle model;
+
+  void deliver(Result<serving::TensorAnswer> answer) const {
+    if (!answer) return call->fail(answer.error());
+    auto response = write_predict(*model, head, *answer);
+    // The outputs' memory is the model's: given back before the client can ask again.
+    answer = std::unexpected(Error{});
+    if (!response) return call->fail(response.error());
+    describe(*model, *response->mutable_model_spec());
+    response->mutable_model_spec()->set_signature_name(std::string(kSignature));
+    call->answer(response->SerializeAsString());
+  }
+};
+
+Status start(const ApiContext& context, const std::shared_ptr<Call>& call,
+             std::shared_ptr<const tfs::PredictRequest> message, TimePoint arrival) {
+  auto model = find(context, message->model_spec());
+  if (!model) return pass(model);
+  if (Status ok = check_signature(message->model_spec()); !ok) return ok;
+  serving::TensorRequest request{.model = *model,
+                                 .arrival = arrival,
+                                 .deadline = tensor_deadline(context, *call, arrival),
+                                 .stop = call->stop()};
+  auto head = read_predict(std::move(message), request);
+  if (!head) return pass(head);
+  if (Status ok = check_outputs((*model)->description(), *head); !ok) return ok;
+  auto pending = std::make_shared<Pending>(call, *std::move(head), *std::move(model));
+  return context.tensors.infer(std::move(request), [pending](Result<serving::TensorAnswer> answer) {
+    pending->deliver(std::move(answer));
+  });
+}
+
+tfs::ModelVersionStatus::State state_of(serving::ModelState state) {
+  switch (state) {
+    case serving::ModelState::waiting:
+      return tfs::ModelVersionStatus::START;
+    case serving::ModelState::loading:
+      return tfs::ModelVersionStatus::LOADING;
+    case serving::ModelState::ready:
+      return tfs::ModelVersionStatus::AVAILABLE;
+    case serving::ModelState::unloading:
+      return tfs::ModelVersionStatus::UNLOADING;
+    case serving::ModelState::failed:
+    case serving::ModelState::unloaded:
+      break;
+  }
+  return tfs::ModelVersionStatus::END;
+}
+
+bool same_name(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+}  // namespace
+
+void predict(const ApiContext& context, std::shared_ptr<Call> call, Message message) {
+  auto request = std::make_shared<tfs::PredictRequest>();
+  if (Status ok = message.check_size(kPredictShape); !ok) return call->fail(ok.error());
+  if (Status ok = message.parse(*request); !ok) return call->fail(ok.error());
+  const TimePoint arrival = message.arrival;
+  message = {};
+  if (Status started = start(context, call, std::move(request), arrival); !started) {
+    call->fail(started.error());
+  }
+}
+
+Result<tfs::GetModelMetadataResponse> get_tf_metadata(const ApiContext& context,
+                                                      const tfs::GetModelMetadataRequest& request) {
+  const auto& fields = request.metadata_field();
+  const auto is_known = [](const std::string& field) { return field == kMetadataField; };
+  if (fields.empty() || !std::ranges::all_of(fields, is_known)) {
+    return invalid("'metadata_field' must be \"signature_def\"", "metadata_field");
+  }
+  auto model = find(context, request.model_spec());
+  if (!model) return pass(model);
+  const ModelDescription& d = (*model)->description();
+  tfs::SignatureDefMap signatures;
+  auto& signature = (*signatures.mutable_signature_def())[std::string(kSignature)];
+  for (const TensorSpec& spec : d.inputs) (*signature.mutable_inputs())[spec.name] = tf_info(spec);
+  for (const TensorSpec& spec : d.outputs) {
+    (*signature.mutable_outputs())[spec.name] = tf_info(spec);
+  }
+  signature.set_method_name(kPredictMethod);
+  tfs::GetModelMetadataResponse response;
+  describe(**model, *response.mutable_model_spec());
+  auto& any = (*response.mutable_metadata())[kMetadataField];
+  any.set_type_url("type.googleapis.com/tensorflow.serving.SignatureDefMap");
+  any.set_value(signatures.SerializeAsString());
+  return response;
+}
+
+Result<tfs::GetModelStatusResponse> get_tf_status(const ApiContext& context,
+                                                  const tfs::GetModelStatusRequest& request) {
+  const tfs::ModelSpec& spec = request.model_spec();
+  tfs::GetModelStatusResponse response;
+  for (const serving::ModelStatus& status : context.store.list()) {
+    const std::int64_t version = number_of(status.version);
+    if (!same_name(status.name, spec.name())) continue;
+    if (spec.has_version() && spec.version().value() != version) continue;
+    auto& out = *response.add_model_version_status();
+    out.set_version(version);
+    out.set_state(state_of(status.state));
+    const bool failed = status.state == serving::ModelState::failed;
+    out.mutable_status()->set_error_code(failed ? grpc_code(status.error) : 0);
+    out.mutable_status()->set_error_message(status.error.message);
+  }
+  if (response.model_version_status_size() > 0) return response;
+  return fail(
+      ErrorKind::not_found,
+      fmt::format("model {}: there is no such model, or not that version", safe_name(spec.name())),
+      "model_spec", "model_not_found");
+}
+
+}  // namespace millrace::api

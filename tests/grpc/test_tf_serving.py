@@ -1,0 +1,90 @@
+"""TensorFlow Serving's gRPC protocol, by stubs made from our own .proto files. Real SavedModels where there is test data."""
+import grpc
+import numpy as np
+import pytest
+
+from conftest import channel_of, data_folder
+from live_server import serving
+
+F32 = 1  # tensorflow.DT_FLOAT
+
+
+def request_of(tf, model, inputs, version=None, **spec):
+    tensorflow, serving_pb2, _ = tf
+    request = serving_pb2.PredictRequest()
+    request.model_spec.name = model
+    if version is not None:
+        request.model_spec.version.value = version
+    for key, value in spec.items():
+        setattr(request.model_spec, key, value)
+    for name, (shape, fields) in inputs.items():
+        request.inputs[name].CopyFrom(tensorflow.TensorProto(
+            dtype=F32, tensor_shape={"dim": [{"size": size} for size in shape]}, **fields))
+    return request
+
+
+def values(tensor):
+    return np.array(tensor.float_val, np.float32).reshape([dim.size for dim in tensor.tensor_shape.dim])
+
+
+def test_values_and_content(tf, channel):
+    stub = tf[2].PredictionServiceStub(channel)
+    a = np.float32([[1, 2, 3, 4]])
+    answer = stub.Predict(request_of(tf, "add_sub", {"a": ((1, 4), {"tensor_content": a.tobytes()}),
+                                                     "b": ((1, 4), {"float_val": [10]})}, version=1))
+    assert (values(answer.outputs["sum"]) == a + 10).all() and (values(answer.outputs["difference"]) == a - 10).all()
+    assert (answer.model_spec.name, answer.model_spec.version.value) == ("add_sub", 1)
+    chosen = request_of(tf, "add_sub", {"a": ((1, 4), {}), "b": ((1, 4), {"float_val": [1, 2, 3, 4]})})
+    chosen.output_filter.append("sum")
+    assert list(stub.Predict(chosen).outputs) == ["sum"]
+
+
+def test_refusals(tf, channel):
+    stub = tf[2].PredictionServiceStub(channel)
+    good = {"a": ((1, 4), {}), "b": ((1, 4), {})}
+    for request, code in [
+            (request_of(tf, "none", good), grpc.StatusCode.NOT_FOUND),
+            (request_of(tf, "add_sub", good, version=7), grpc.StatusCode.NOT_FOUND),
+            (request_of(tf, "add_sub", good, version=-2**63), grpc.StatusCode.NOT_FOUND),
+            (request_of(tf, "add_sub", good, version_label="stable"), grpc.StatusCode.INVALID_ARGUMENT),
+            (request_of(tf, "add_sub", good, signature_name="other"), grpc.StatusCode.INVALID_ARGUMENT),
+            (request_of(tf, "add_sub", {"a": ((1, 4), {})}), grpc.StatusCode.INVALID_ARGUMENT),
+            (request_of(tf, "add_sub", good | {"a": ((1, -4), {})}), grpc.StatusCode.INVALID_ARGUMENT),
+            (request_of(tf, "add_sub", good | {"a": ((2**40, 4), {})}), grpc.StatusCode.INVALID_ARGUMENT),
+            (request_of(tf, "add_sub", good | {"a": ((1, 4), {"float_val": [1] * 5})}), grpc.StatusCode.INVALID_ARGUMENT),
+            (request_of(tf, "add_sub", good | {"a": ((1, 4), {"tensor_content": b"123"})}), grpc.StatusCode.INVALID_ARGUMENT)]:
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.Predict(request)
+        assert refused.value.code() == code, refused.value.details()
+
+
+def test_metadata_and_status(tf, channel):
+    _, pb, stubs = tf
+    request = pb.GetModelMetadataRequest(model_spec={"name": "add_sub"}, metadata_field=["signature_def"])
+    answer = stubs.PredictionServiceStub(channel).GetModelMetadata(request)
+    signatures = pb.SignatureDefMap()
+    assert answer.metadata["signature_def"].Unpack(signatures)
+    signature = signatures.signature_def["serving_default"]
+    assert signature.method_name == "tensorflow/serving/predict"
+    assert {name: [dim.size for dim in info.tensor_shape.dim] for name, info in signature.inputs.items()} == {
+        "a": [-1, 4], "b": [-1, 4]}
+    status = stubs.ModelServiceStub(channel).GetModelStatus(pb.GetModelStatusRequest(model_spec={"name": "add_sub"}))
+    assert [(one.version, one.state) for one in status.model_version_status] == [(1, pb.ModelVersionStatus.AVAILABLE)]
+    failed = stubs.ModelServiceStub(channel).GetModelStatus(pb.GetModelStatusRequest(model_spec={"name": "broken"}))
+    assert failed.model_version_status[0].state == pb.ModelVersionStatus.END
+    assert failed.model_version_status[0].status.error_code != 0
+
+
+def test_half_plus_two(tf, tmp_path):
+    models = tmp_path / "models"
+    models.mkdir()
+    source = data_folder("A_models", "tf_serving_testdata")
+    (models / "half_plus_two").symlink_to(source / "saved_model_half_plus_two_tf2_cpu")
+    (models / "lite.tflite").symlink_to(source / "saved_model_half_plus_two_tflite" / "00000123" / "model.tflite")
+    with serving(models) as own, channel_of(own) as channel:
+        stub = tf[2].PredictionServiceStub(channel)
+        status = tf[2].ModelServiceStub(channel).GetModelStatus(
+            tf[1].GetModelStatusRequest(model_spec={"name": "half_plus_two"}))
+        assert [(one.version, one.state) for one in status.model_version_status] == [(123, tf[1].ModelVersionStatus.AVAILABLE)]
+        answer = stub.Predict(request_of(tf, "lite", {"x": ((1, 1), {"float_val": [5]})}))
+        assert values(answer.outputs["y"]).item() == 4.5
