@@ -47,7 +47,18 @@ std::string toml_text(const toml::node& node) {
   if (const auto* number = node.as_integer()) return fmt::format("{}", number->get());
   if (const auto* real = node.as_floating_point()) return fmt::format("{}", real->get());
   if (const auto* truth = node.as_boolean()) return truth->get() ? "true" : "false";
-  return {};
+  std::string all;
+  if (const auto* list = node.as_array()) {
+    for (const toml::node& element : *list) {
+      if (element.is_array() || element.is_table()) return {};
+      all += (all.empty() ? "" : ",") + toml_text(element);
+    }
+  }
+  return all;
+}
+
+bool is_table(const toml::node& node) {
+  return node.is_table() || (node.is_array() && node.as_array()->is_array_of_tables());
 }
 
 }  // namespace
@@ -121,7 +132,8 @@ const Setting* Settings::find(std::string_view name) const {
   return found == settings_.end() ? nullptr : &*found;
 }
 
-Status Settings::apply_toml(std::string_view text, const std::string& file_name) {
+Status Settings::apply_toml(std::string_view text, const std::string& file_name,
+                            const std::vector<std::string>& tables) {
   toml::table table;
   try {
     table = toml::parse(text);
@@ -133,6 +145,7 @@ Status Settings::apply_toml(std::string_view text, const std::string& file_name)
     std::string name(key.str());
     std::ranges::replace(name, '_', '-');
     const auto line = key.source().begin.line;
+    if (is_table(node) && std::ranges::find(tables, name) != tables.end()) continue;
     const Setting* setting = find(name);
     if (!setting) {
       return invalid(

@@ -40,9 +40,11 @@ class Settings {
   const std::vector<Setting>& all() const { return settings_; }
   const Setting* find(std::string_view name) const;
 
-  // TOML: one `key = value` a setting, `_` and `-` alike. Errors give the line: "millrace.toml:3:
-  // …".
-  Status apply_toml(std::string_view toml, const std::string& file_name);
+  // TOML: one `key = value` a setting, `_` and `-` alike; an array is its elements with commas
+  // between. Tables of the names in `tables` are for others to read (base/toml.h). Errors give the
+  // line: "millrace.toml:3: …".
+  Status apply_toml(std::string_view toml, const std::string& file_name,
+                    const std::vector<std::string>& tables = {});
   // Reads MILLRACE_<NAME> of each setting through `lookup` (getenv, or a test's map; null: not
   // set).
   Status apply_environment(const std::function<const char*(const char* variable)>& lookup);

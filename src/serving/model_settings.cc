@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "base/file.h"
 #include "base/settings.h"
@@ -65,7 +66,9 @@ Status apply_model_settings(const fs::path& model_path, ModelSpec& spec) {
     std::ranges::replace(name, '_', '-');
     settings.text(name, sim[key], "X", "");
   }
-  if (auto ok = settings.apply_toml(*text, file.filename().string()); !ok) return ok;
+  // What a graph's file does not say of its tensors: its backend reads these.
+  static const std::vector<std::string> kTables = {"input", "output"};
+  if (auto ok = settings.apply_toml(*text, file.filename().string(), kTables); !ok) return ok;
   for (const Number& number : numbers) *number.target = static_cast<int>(number.value);
   for (auto& [key, value] : sim) {
     if (!value.empty()) spec.sim[key] = std::move(value);
