@@ -1,9 +1,9 @@
-"""TensorFlow Serving's own model: y = x / 2 + 2, as its documentation shows it. Needs MILLRACE_DATA."""
+"""TensorFlow Serving's example model, y = x / 2 + 2, as its documentation shows it."""
 import json
 
 import pytest
 
-from conftest import test_models
+from conftest import recorded_models
 
 
 @pytest.mark.parametrize("body, answer", [
@@ -39,19 +39,21 @@ def test_status(half_plus_two):
 
 
 def test_metadata_is_what_tensorflow_serving_recorded(half_plus_two):
-    recorded = json.loads((test_models() / "half_plus_two_model_metadata.json").read_text())
+    recorded = json.loads((recorded_models() / "half_plus_two_model_metadata.json").read_text())
     recorded = recorded["metadata"]["signature_def"]["signature_def"]["serving_default"]
     ours = half_plus_two.get("half_plus_two/metadata").json()
     assert ours["model_spec"] == {"name": "half_plus_two", "signature_name": "", "version": "123"}
     ours = ours["metadata"]["signature_def"]["signature_def"]["serving_default"]
     assert ours["method_name"] == recorded["method_name"] and ours["defaults"] == recorded["defaults"]
-    assert ours["inputs"]["x"]["tensor_shape"] == recorded["inputs"]["x"]["tensor_shape"]
-    assert ours["inputs"]["x"]["dtype"] == recorded["inputs"]["x"]["dtype"]
-    (output,) = ours["outputs"].values()  # named by the signature there, by the graph here
-    (expected,) = recorded["outputs"].values()
-    assert output["dtype"] == expected["dtype"]
+    for side in ("inputs", "outputs"):
+        assert ours[side].keys() == recorded[side].keys()
+        for name, tensor in ours[side].items():
+            assert (tensor["dtype"], tensor["tensor_shape"]) == (recorded[side][name]["dtype"], recorded[side][name]["tensor_shape"])
 
 
-def test_the_lite_model_answers_too(half_plus_two):
-    answer = half_plus_two.post("lite:predict", {"inputs": [[1.0]]})
-    assert answer.json() == {"outputs": [[2.5]]} or answer.json() == {"outputs": [2.5]}, answer.text
+@pytest.mark.parametrize("x, y", [(1.0, 2.5), (2.0, 3.0), (5.0, 4.5)])
+def test_tensorflow_servings_own_file(lite, x, y):
+    """Its batch is fixed at 1."""
+    assert lite.post("lite:predict", {"inputs": [x]}).json() == {"outputs": [y]}
+    assert lite.post("lite:predict", {"instances": [x]}).json() == {"predictions": [y]}
+    assert lite.get("lite").json()["model_version_status"][0]["version"] == "123"

@@ -99,10 +99,18 @@ class Inputs {
 };
 
 Status Inputs::add_features(const TensorSpec& spec, const Values& rows) {
-  auto tensor = tensor_from_rows(rows, spec.dtype, label_of(spec));
+  // A value is a list of one.
+  const bool any_list = std::ranges::any_of(rows, [](const auto* row) { return row->is_array(); });
+  std::deque<json::value> lists;
+  Values even = rows;
+  for (const json::value*& row : even) {
+    if (any_list && !row->is_array()) row = &lists.emplace_back(json::array{*row});
+  }
+  auto tensor = tensor_from_rows(even, spec.dtype, label_of(spec));
   if (!tensor) return add(spec, std::move(tensor));
   std::vector<std::int64_t>& dims = tensor->dims;
   const auto want = spec.shape.dims();
+  if (dims.size() == 2 && dims[1] == 1 && want.size() == 1) dims.pop_back();
   const std::int64_t given = dims.size() > 1 ? dims[1] : 1;
   if (!spec.any_rank && dims.size() <= 2 && want.size() > 2 &&
       std::ranges::all_of(want.subspan(1), [](std::int64_t dim) { return dim >= 0; })) {

@@ -31,10 +31,9 @@ TorchThreads threads_for(const ModelSpec& spec) {
   return {.num_instances = instances, .per_instance = std::max(1, threads / instances)};
 }
 
-std::vector<std::string> names_of(const std::vector<TensorSpec>& specs) {
-  std::vector<std::string> names;
-  for (const TensorSpec& spec : specs) names.push_back(spec.name);
-  return names;
+template <class Named>
+bool has_name(const std::vector<Named>& all, const std::string& name) {
+  return std::ranges::any_of(all, [&](const Named& one) { return one.name == name; });
 }
 
 // What to write into model.toml.
@@ -52,13 +51,13 @@ Status check_inputs(const std::string& file, const TorchFacts& facts,
                     const std::vector<TensorSpec>& declared) {
   std::vector<std::string> missing;
   for (const TorchParameter& parameter : facts.parameters) {
-    const bool is_there = std::ranges::contains(names_of(declared), parameter.name);
+    const bool is_there = has_name(declared, parameter.name);
     if (parameter.required && !is_there) missing.push_back(parameter.name);
   }
   if (!missing.empty() || declared.empty()) return undeclared(file, missing);
   if (facts.parameters.empty()) return {};
   for (const TensorSpec& spec : declared) {
-    if (std::ranges::contains(facts.parameters, spec.name, &TorchParameter::name)) continue;
+    if (has_name(facts.parameters, spec.name)) continue;
     std::vector<std::string> known;
     for (const TorchParameter& parameter : facts.parameters) known.push_back(parameter.name);
     return invalid(fmt::format("'{}': model.toml names an input '{}', but forward() takes {}", file,
