@@ -55,6 +55,10 @@ std::string toml_text(const toml::node& node) {
   return {};
 }
 
+bool is_table(const toml::node& node) {
+  return node.is_table() || (node.is_array() && node.as_array()->is_array_of_tables());
+}
+
 std::vector<std::string_view> lines_of(std::string_view text) {
   if (text.ends_with('\n')) text.remove_suffix(1);
   std::vector<std::string_view> lines;
@@ -194,7 +198,7 @@ Status Settings::apply_toml(std::string_view text, const std::string& file_name,
   if (!entries) return {};
   const std::string prefix = table.empty() ? std::string() : fmt::format("[{}] ", table);
   for (const auto& [key, node] : *entries) {
-    if (node.is_table() && std::ranges::find(left_out, key.str()) != left_out.end()) continue;
+    if (is_table(node) && std::ranges::find(left_out, key.str()) != left_out.end()) continue;
     std::string name(key.str());
     std::ranges::replace(name, '_', '-');
     const auto at = fmt::format("{}:{}: {}", file_name, key.source().begin.line, prefix);

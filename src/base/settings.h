@@ -49,7 +49,7 @@ class Settings {
 
   // TOML: one `key = value` a setting, `_` and `-` alike. Errors give the line: "millrace.toml:3:
   // …". With a table's name only what stands in [table] is read, and errors say "[table] key";
-  // without, tables that are named in `left_out` are passed over.
+  // without, tables (and arrays of tables) that are named in `left_out` are passed over.
   Status apply_toml(std::string_view toml, const std::string& file_name,
                     std::string_view table = {}, std::vector<std::string_view> left_out = {});
   // Reads MILLRACE_<NAME> of each setting through `lookup` (getenv, or a test's map; null: not

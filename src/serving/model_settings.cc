@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "base/file.h"
 #include "base/settings.h"
@@ -69,7 +70,7 @@ Status apply_model_settings(const fs::path& model_path, ModelSpec& spec,
     settings.text(name, sim[key], "X", "");
   }
   const std::string name = file.filename().string();
-  if (auto ok = settings.apply_toml(*text, name, {}, {"image"}); !ok) return ok;
+  if (auto ok = settings.apply_toml(*text, name, {}, {"image", "input", "output"}); !ok) return ok;
   auto table = read_image_settings(*text, name, file.parent_path());
   if (!table) return pass(table);
   if (image && *table) *image = *std::move(table);

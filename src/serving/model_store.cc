@@ -339,7 +339,8 @@ std::vector<ModelStatus> ModelStore::list() const {
                    .progress = entry.progress,
                    .stage = entry.stage,
                    .error = entry.error,
-                   .model = entry.model});
+                   .model = entry.model,
+                   .takes_tensors = !entry.found.backend->uses_kv_cache()});
   }
   return all;
 }

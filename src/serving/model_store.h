@@ -68,10 +68,11 @@ const char* to_string(ModelState state);
 struct ModelStatus {
   std::string name{}, version{}, backend{};
   ModelState state = ModelState::waiting;
-  double progress = 0;  // 0..1 while loading
-  std::string stage{};  // what loading is doing, for people
-  Error error{};        // when failed
-  ModelHandle model{};  // when ready
+  double progress = 0;         // 0..1 while loading
+  std::string stage{};         // what loading is doing, for people
+  Error error{};               // when failed
+  ModelHandle model{};         // when ready
+  bool takes_tensors = false;  // its backend's models are graphs; known before it is loaded
 };
 
 // Codes of a backend's errors that another model's load may mend. The first: the model waits and is

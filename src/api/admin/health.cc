@@ -26,9 +26,13 @@ bool makes_progress(const serving::ModelStatus& status) {
 
 }  // namespace
 
+bool is_live(const ApiContext& context) {
+  return std::ranges::all_of(context.store.list(), makes_progress);
+}
+
 void get_live(const ApiContext& context, const net::HttpRequest&,
               std::shared_ptr<net::Responder> respond) {
-  const bool live = std::ranges::all_of(context.store.list(), makes_progress);
+  const bool live = is_live(context);
   send_status(*respond, live ? 200 : 503, live ? "live" : "stuck");
 }
 
@@ -61,6 +65,7 @@ void get_model_states(const ApiContext& context, const net::HttpRequest&,
   for (const serving::ModelStatus& status : context.store.list()) {
     json.open_object().field("name", status.name).field("version", status.version);
     json.field("backend", status.backend).field("state", to_string(status.state));
+    json.field("modelName", status.name).field("modelUrl", status.name);  // as TorchServe has it
     json.field("progress", status.progress).field("stage", status.stage);
     if (status.state == serving::ModelState::failed) json.field("error", status.error.message);
     if (status.model) {

@@ -11,6 +11,9 @@ namespace millrace::api {
 // 503 once an engine with work has made no step for this long: the process should be restarted.
 inline constexpr double kMaxStepAgeSeconds = 10;
 
+// Every engine that has work makes progress.
+bool is_live(const ApiContext& context);
+
 // Follows the engines' progress, not this thread's. No detail in the body.
 void get_live(const ApiContext& context, const net::HttpRequest& http,
               std::shared_ptr<net::Responder> respond);

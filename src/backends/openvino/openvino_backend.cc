@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <exception>
 #include <map>
 #include <mutex>
@@ -10,7 +11,7 @@
 #include <openvino/openvino.hpp>
 #include <utility>
 
-#include "backends/openvino/batch_probe.h"
+#include "backends/batch_probe.h"
 #include "backends/openvino/graph_files.h"
 #include "backends/openvino/openvino_model.h"
 #include "backends/openvino/ov_types.h"
@@ -63,6 +64,41 @@ Status add_specs(const ov::CompiledModel& compiled, ModelDescription& out) {
     out.outputs.push_back(*std::move(spec));
   }
   return {};
+}
+
+// By shape inference: the outputs' axis 0 is what the inputs' is. Asked before the model is run,
+// because it is cheaper.
+bool sizes_agree(const std::shared_ptr<ov::Model>& model) {
+  const auto open = [](const ov::PartialShape& shape) {
+    return shape.rank().is_static() && shape.size() > 0 && shape[0].is_dynamic();
+  };
+  for (const std::int64_t rows : {7, 11}) {  // unlikely to be met by chance
+    const auto copy = model->clone();
+    std::map<ov::Output<ov::Node>, ov::PartialShape> shapes;
+    for (const auto& input : copy->inputs()) {
+      ov::PartialShape shape = input.get_partial_shape();
+      if (!open(shape)) return false;
+      shape[0] = rows;
+      shapes.emplace(input, std::move(shape));
+    }
+    copy->reshape(shapes);
+    for (const auto& output : copy->outputs()) {
+      const ov::PartialShape& shape = output.get_partial_shape();
+      if (shape.rank().is_dynamic() || shape.size() == 0 || shape[0] != rows) return false;
+    }
+  }
+  return true;
+}
+
+bool axis_0_is_batch(const std::shared_ptr<ov::Model>& model, const ov::CompiledModel& compiled,
+                     const ModelDescription& description) {
+  try {
+    if (!sizes_agree(model)) return false;
+  } catch (const std::exception&) {
+    return false;
+  }
+  OpenvinoModel trial(compiled, description);
+  return rows_are_independent(trial, description.inputs, description.outputs);
 }
 
 ov::AnyMap compile_settings(const ModelSpec& spec) {
@@ -131,7 +167,7 @@ Result<std::unique_ptr<Servable>> OpenvinoBackend::load(const ModelSpec& spec,
       return pass(added);
     }
     progress(0.8, "trying it out");
-    if (spec.max_batch_size != 1 && axis_0_is_batch(model, compiled)) {
+    if (spec.max_batch_size != 1 && axis_0_is_batch(model, compiled, description)) {
       description.max_batch_size = spec.max_batch_size > 0 ? spec.max_batch_size : kDefaultMaxBatch;
     }
     progress(1, "ready");
