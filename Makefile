@@ -4,6 +4,10 @@ PRESET ?= release
 ARGS   ?=
 JOBS   ?= $(shell nproc)
 BIN    := build/release/millrace
+# WITH_TORCH=1 with build, serve or test: PyTorch programs too (scripts/fetch-torch).
+WITH_TORCH ?=
+TORCH  := $(if $(WITH_TORCH),ON,OFF)
+export WITH_TORCH
 
 serve: build  ## install what is missing, build, fetch the default model, serve it
 	@scripts/fetch-model
@@ -16,9 +20,10 @@ demo-models:  ## train the demo image models into models/ (tools/demo_models), u
 setup:
 	@scripts/setup build
 	@scripts/fetch-openvino
+	@$(if $(WITH_TORCH),scripts/fetch-torch,:)
 
 build: setup  ## build/release/millrace
-	@cmake --preset release -DMILLRACE_TESTS=OFF >build.log 2>&1 || { cat build.log; rm -f build.log; exit 1; }; rm -f build.log
+	@cmake --preset release -DMILLRACE_TESTS=OFF -DMILLRACE_TORCH=$(TORCH) >build.log 2>&1 || { cat build.log; rm -f build.log; exit 1; }; rm -f build.log
 	@cmake --build build/release -j $(JOBS) --target millrace
 
 test:  ## everything that must pass before a change lands

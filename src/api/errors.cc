@@ -6,6 +6,7 @@
 
 #include "api/json_writer.h"
 #include "api/kserve/kserve_errors.h"
+#include "api/torchserve/torchserve_errors.h"
 
 namespace millrace::api {
 namespace {
@@ -55,6 +56,13 @@ std::string body_of(std::string_view type, std::string_view message, std::string
   code.empty() ? json.null() : json.string(code);
   json.close_object().close_object();
   return body;
+}
+
+// TensorFlow Serving's, by what only its paths have.
+bool is_tf_serving(std::string_view path) {
+  if (!path.starts_with("/v1/models/")) return false;
+  return path.contains(':') || path.contains("/versions/") || path.contains("/labels/") ||
+         path.ends_with("/metadata");
 }
 
 const char* code_of_status(int status) {
@@ -112,7 +120,12 @@ net::HttpResponse error_response(const Error& error) {
 }
 
 std::string error_body_of_status(int status, std::string_view path, std::string_view message) {
-  if (path == "/v2" || path.starts_with("/v2/")) return kserve_error_body(message);
+  if (path == "/v2" || path.starts_with("/v2/") || is_tf_serving(path)) {
+    return kserve_error_body(message);
+  }
+  if (path.starts_with("/predictions/") || path.starts_with("/models/")) {
+    return torchserve_error_body(status, message);
+  }
   const char* type = status >= 500 ? "server_error" : "invalid_request_error";
   return body_of(type, message, {}, code_of_status(status));
 }

@@ -15,6 +15,10 @@
 #include "api/openai/completions.h"
 #include "api/openai/models.h"
 #include "api/openai/tokenize.h"
+#include "api/tfserving/model_status.h"
+#include "api/tfserving/predict.h"
+#include "api/torchserve/management.h"
+#include "api/torchserve/predictions.h"
 #include "api/ui/files.h"
 #include "api/ui/state.h"
 #include "api/ui/trace.h"
@@ -33,11 +37,17 @@ struct Line {
 };
 
 constexpr Line kPublic[] = {
-    {"POST", "/v1/chat/completions", post_chat}, {"POST", "/v1/completions", post_completions},
-    {"GET", "/v1/models", get_models},           {"GET", "/v1/models/{model*}", get_model},
-    {"POST", "/tokenize", post_tokenize},        {"POST", "/detokenize", post_detokenize},
-    {"GET", "/health", get_ready, true},         {"GET", "/health/live", get_live, true},
-    {"GET", "/health/ready", get_ready, true},   {"GET", "/version", get_version},
+    {"POST", "/v1/chat/completions", post_chat},
+    {"POST", "/v1/completions", post_completions},
+    {"GET", "/v1/models", get_models},
+    {"GET", "/v1/models/{model*}", get_any_model},
+    {"POST", "/tokenize", post_tokenize},
+    {"POST", "/detokenize", post_detokenize},
+    {"GET", "/health", get_ready, true},
+    {"GET", "/health/live", get_live, true},
+    {"GET", "/health/ready", get_ready, true},
+    {"GET", "/version", get_version},
+    {"GET", "/ping", get_ping, true},
 };
 
 constexpr Line kUi[] = {
@@ -71,9 +81,46 @@ constexpr Line kKserve[] = {
     {"POST", "/v2/cudasharedmemory/unregister", post_cuda_shared_memory_unregister},
 };
 
+// TensorFlow Serving. GET /v1/models/{model} is shared with OpenAI's: above.
+constexpr Line kTfServing[] = {
+    {"GET", "/v1/models/{model}/metadata", get_tfs_metadata},
+    {"GET", "/v1/models/{model}/versions/{version}", get_tfs_status},
+    {"GET", "/v1/models/{model}/versions/{version}/metadata", get_tfs_metadata},
+    {"GET", "/v1/models/{model}/labels/{label}", get_tfs_status},
+    {"GET", "/v1/models/{model}/labels/{label}/metadata", get_tfs_metadata},
+};
+
 // Their bodies are large, and taken instead of copied.
 constexpr const char* kInfer[] = {"/v2/models/{model}/infer",
                                   "/v2/models/{model}/versions/{version}/infer"};
+
+using HandleBody = void (*)(const ApiContext&, net::HttpRequest&, std::shared_ptr<net::Responder>);
+template <Handle handle>
+void reads_body(const ApiContext& context, net::HttpRequest& http,
+                std::shared_ptr<net::Responder> respond) {
+  handle(context, http, std::move(respond));
+}
+
+struct LargeLine {
+  const char* method;
+  const char* pattern;
+  HandleBody handle;
+};
+constexpr LargeLine kTensors[] = {
+    {"POST", "/v1/models/{model}:predict", reads_body<post_tfs_predict>},
+    {"POST", "/v1/models/{model}:classify", reads_body<post_tfs_classify>},
+    {"POST", "/v1/models/{model}:regress", reads_body<post_tfs_regress>},
+    {"POST", "/v1/models/{model}/versions/{version}:predict", reads_body<post_tfs_predict>},
+    {"POST", "/v1/models/{model}/versions/{version}:classify", reads_body<post_tfs_classify>},
+    {"POST", "/v1/models/{model}/versions/{version}:regress", reads_body<post_tfs_regress>},
+    {"POST", "/v1/models/{model}/labels/{label}:predict", reads_body<post_tfs_predict>},
+    {"POST", "/v1/models/{model}/labels/{label}:classify", reads_body<post_tfs_classify>},
+    {"POST", "/v1/models/{model}/labels/{label}:regress", reads_body<post_tfs_regress>},
+    {"POST", "/predictions/{model}", post_prediction},
+    {"PUT", "/predictions/{model}", post_prediction},
+    {"POST", "/predictions/{model}/{version}", post_prediction},
+    {"PUT", "/predictions/{model}/{version}", post_prediction},
+};
 
 struct PictureLine {
   const char* method;
@@ -86,11 +133,21 @@ constexpr PictureLine kPictures[] = {
 };
 
 constexpr Line kAdmin[] = {
-    {"GET", "/metrics", get_metrics},          {"GET", "/ping", get_live, true},
-    {"GET", "/health", get_ready, true},       {"GET", "/health/live", get_live, true},
-    {"GET", "/health/ready", get_ready, true}, {"GET", "/version", get_version},
-    {"GET", "/models", get_model_states},      {"GET", "/traces", get_traces},
+    {"GET", "/metrics", get_metrics},
+    {"GET", "/ping", get_ping, true},
+    {"GET", "/health", get_ready, true},
+    {"GET", "/health/live", get_live, true},
+    {"GET", "/health/ready", get_ready, true},
+    {"GET", "/version", get_version},
+    {"GET", "/models", get_model_states},
+    {"GET", "/traces", get_traces},
     {"GET", "/traces/{id}", get_trace},
+    {"POST", "/models", post_torchserve_model},
+    {"GET", "/models/{model}", get_torchserve_model},
+    {"PUT", "/models/{model}", put_torchserve_model},
+    {"DELETE", "/models/{model}", delete_torchserve_model},
+    {"GET", "/models/{model}/{version}", get_torchserve_model},
+    {"PUT", "/models/{model}/{version}/set-default", put_torchserve_default},
 };
 
 constexpr Line kRepository[] = {
@@ -123,6 +180,17 @@ void add_infer(net::Router& router, const char* pattern, const ApiContext& conte
            [&context](const net::HttpRequest& http) { return is_instant_infer(context, http); }});
 }
 
+void add(net::Router& router, const LargeLine& line, const ApiContext& context) {
+  router.add({.method = line.method,
+              .pattern = line.pattern,
+              .handler =
+                  [&context, handle = line.handle](net::HttpRequest http,
+                                                   std::shared_ptr<net::Responder> respond) {
+                    handle(context, http, std::move(respond));
+                  },
+              .max_body_bytes = kMaxTensorBodyBytes});
+}
+
 void add_pictures(net::Router& router, const PictureLine& line, const ApiContext& context) {
   router.add({.method = line.method,
               .pattern = line.pattern,
@@ -142,6 +210,8 @@ void add_public_routes(net::Router& router, const ApiContext& context) {
   for (const Line& line : kKserve) add(router, line, context);
   for (const char* pattern : kInfer) add_infer(router, pattern, context);
   for (const PictureLine& line : kPictures) add_pictures(router, line, context);
+  for (const Line& line : kTfServing) add(router, line, context);
+  for (const LargeLine& line : kTensors) add(router, line, context);
   if (!context.options.allow_repository_control) return;
   for (const Line& line : kRepository) add(router, line, context);
 }

@@ -2,6 +2,7 @@
 
 #include "backends/native/native_backend.h"
 #include "backends/sim/sim_backend.h"
+#include "backends/torch/torch_backend.h"
 #include "serving/pipeline/pipeline_backend.h"
 #ifdef MILLRACE_HAS_OPENVINO
 #include "backends/openvino/openvino_backend.h"
@@ -21,6 +22,7 @@ std::vector<std::unique_ptr<Backend>> make_backends() {
 #else
   backends.push_back(std::make_unique<backends::MissingOpenvino>());
 #endif
+  backends.push_back(std::make_unique<backends::TorchBackend>());
   return backends;
 }
 

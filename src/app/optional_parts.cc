@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "app/backends.h"
+#include "backends/torch/torch_module.h"
 #include "kernels/select.h"
 
 namespace millrace::app {
@@ -44,6 +45,10 @@ std::vector<OptionalPart> optional_parts() {
        .present = kHasGrpc,
        .detail = "KServe v2 and TensorFlow Serving on a port of their own",
        .fix = "run scripts/setup, which installs grpc++ and protobuf, then build again"},
+      {.name = "LibTorch backend",
+       .present = backends::has_torch_module(),
+       .detail = "TorchScript and AOTInductor packages",
+       .fix = "build again with WITH_TORCH=1 make build"},
       {.name = "web UI",
        .present = kHasWebUi,
        .detail = "a page at / to chat and to watch",

@@ -55,6 +55,10 @@ std::string toml_text(const toml::node& node) {
   return {};
 }
 
+bool is_table(const toml::node& node) {
+  return node.is_table() || (node.is_array() && node.as_array()->is_array_of_tables());
+}
+
 std::vector<std::string_view> lines_of(std::string_view text) {
   if (text.ends_with('\n')) text.remove_suffix(1);
   std::vector<std::string_view> lines;
@@ -206,9 +210,7 @@ Status Settings::apply_toml(std::string_view text, const std::string& file_name,
   for (const auto& [key, node] : *entries) {
     std::string name(key.str());
     std::ranges::replace(name, '_', '-');
-    const bool has_tables =
-        node.is_table() || (node.is_array() && node.as_array()->is_array_of_tables());
-    if (has_tables && std::ranges::find(left_out, name) != left_out.end()) continue;
+    if (is_table(node) && std::ranges::find(left_out, name) != left_out.end()) continue;
     const auto at = fmt::format("{}:{}: {}", file_name, key.source().begin.line, prefix);
     const Setting* setting = find(name);
     if (!setting && std::ranges::find(passed_over_, name) != passed_over_.end()) continue;

@@ -192,7 +192,8 @@ ModelStatus ModelStore::status_of(const Group& group, const Entry& entry) const 
                      .stage = entry.stage,
                      .error = entry.error,
                      .model = entry.model,
-                     .is_default = default_entry(group) == &entry};
+                     .is_default = default_entry(group) == &entry,
+                     .takes_tensors = !entry.found.backend->uses_kv_cache()};
   const std::uint64_t number = version_number(entry.found.version);
   for (const auto& [label, labelled] : group.labels) {
     if (labelled == number) status.labels.push_back(label);

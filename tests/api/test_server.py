@@ -16,9 +16,10 @@ def test_models(service):
 
 
 def test_health_version_and_admin(service):
-    for path in ("/health", "/health/live", "/health/ready", "/version"):
+    for path in ("/health", "/health/live", "/health/ready", "/version", "/ping"):
         assert requests.get(service.server.url + path, timeout=10).status_code == 200
-    for path in ("/ping", "/metrics", "/models"):
+    assert requests.get(service.server.admin_url + "/ping", timeout=10).json() == {"status": "Healthy"}
+    for path in ("/metrics", "/models"):
         assert requests.get(service.server.admin_url + path, timeout=10).status_code == 200
         assert requests.get(service.server.url + path, timeout=10).status_code == 404
     states = requests.get(service.server.admin_url + "/models", timeout=10).json()["models"]

@@ -205,8 +205,8 @@ def test_the_settings_of_a_model_are_all_there():
 
 def test_every_route_is_in_the_table():
     source = (ROOT / "src/api/routes.cc").read_text()
-    routes = set(re.findall(r'\{"(GET|POST)", "([^"]+)"', source)) | {("POST", path) for path in re.findall(r'"(/v2/models/[^"]*/infer)"', source)}
-    rows = set(re.findall(r"^\| `(GET|POST) ([^`]+)` \|", text_of("api.md"), re.M))
+    routes = set(re.findall(r'\{"(GET|POST|PUT|DELETE)", "([^"]+)"', source)) | {("POST", path) for path in re.findall(r'"(/v2/models/[^"]*/infer)"', source)}
+    rows = set(re.findall(r"^\| `(GET|POST|PUT|DELETE) ([^`]+)` \|", text_of("api.md"), re.M))
     assert rows == {(method, path.replace("*}", "}")) for method, path in routes}
 
 

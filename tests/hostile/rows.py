@@ -380,7 +380,7 @@ def routes():
     yield Row("POST models", b"", status=405, code="method_not_allowed", path="/v1/models")
     yield Row("POST start page", b"", status=405, code="method_not_allowed", path="/")
     for path in ("/index.html", "/assets/", "/assets/none.js", "/ui", "/v1", "/v1/", "/v3/chat/completions",
-                 "/v1/chat/completions/x", "/v1/chat/completions/", "/V1/CHAT/COMPLETIONS", "/metrics", "/ping", "/invocations", "/debug", "/slots", "/admin", "/v1/engines",
+                 "/v1/chat/completions/x", "/v1/chat/completions/", "/V1/CHAT/COMPLETIONS", "/metrics", "/invocations", "/debug", "/slots", "/admin", "/v1/engines",
                  "/generate", "/v1/chat/completions;x", "/models"):
         yield Row(f"route {path}", b"", status=404, code="not_found", method="GET" if path != "/invocations" else "POST",
                   path=path)

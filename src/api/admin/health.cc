@@ -69,6 +69,7 @@ void get_model_states(const ApiContext& context, const net::HttpRequest&,
   for (const serving::ModelStatus& status : context.store.list()) {
     json.open_object().field("name", status.name).field("version", status.version);
     json.field("backend", status.backend).field("state", to_string(status.state));
+    json.field("modelName", status.name).field("modelUrl", status.name);  // as TorchServe has it
     json.field("progress", status.progress).field("stage", status.stage);
     json.field("default", status.is_default);
     if (!status.labels.empty()) {

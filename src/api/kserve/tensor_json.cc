@@ -51,47 +51,12 @@ bool append_float(const json::value& value, std::vector<std::byte>& out) {
   return true;
 }
 
-bool append_element(const json::value& value, DType dtype, std::vector<std::byte>& out) {
-  switch (dtype) {
-    case DType::boolean:
-      if (!value.is_bool()) return false;
-      out.push_back(static_cast<std::byte>(value.as_bool() ? 1 : 0));
-      return true;
-    case DType::u8:
-      return append_integer<std::uint8_t>(value, out);
-    case DType::u16:
-      return append_integer<std::uint16_t>(value, out);
-    case DType::u32:
-      return append_integer<std::uint32_t>(value, out);
-    case DType::u64:
-      return append_integer<std::uint64_t>(value, out);
-    case DType::i8:
-      return append_integer<std::int8_t>(value, out);
-    case DType::i16:
-      return append_integer<std::int16_t>(value, out);
-    case DType::i32:
-      return append_integer<std::int32_t>(value, out);
-    case DType::i64:
-      return append_integer<std::int64_t>(value, out);
-    case DType::f32:
-      return append_float<float>(value, out);
-    case DType::f64:
-      return append_float<double>(value, out);
-    case DType::bytes:
-      if (!value.is_string()) return false;
-      append_bytes_element(out, value.as_string());
-      return true;
-    default:
-      return false;
-  }
-}
-
 // Depth is bounded by the parser.
 bool append_elements(const json::array& array, DType dtype, std::vector<std::byte>& out) {
   for (const json::value& value : array) {
     if (const auto* inner = value.if_array()) {
       if (!append_elements(*inner, dtype, out)) return false;
-    } else if (!append_element(value, dtype, out)) {
+    } else if (!append_json_element(value, dtype, out)) {
       return false;
     }
   }
@@ -163,6 +128,41 @@ bool write_elements(JsonWriter& json, DType dtype, std::span<const std::byte> da
 }
 
 }  // namespace
+
+bool append_json_element(const json::value& value, DType dtype, std::vector<std::byte>& out) {
+  switch (dtype) {
+    case DType::boolean:
+      if (!value.is_bool()) return false;
+      out.push_back(static_cast<std::byte>(value.as_bool() ? 1 : 0));
+      return true;
+    case DType::u8:
+      return append_integer<std::uint8_t>(value, out);
+    case DType::u16:
+      return append_integer<std::uint16_t>(value, out);
+    case DType::u32:
+      return append_integer<std::uint32_t>(value, out);
+    case DType::u64:
+      return append_integer<std::uint64_t>(value, out);
+    case DType::i8:
+      return append_integer<std::int8_t>(value, out);
+    case DType::i16:
+      return append_integer<std::int16_t>(value, out);
+    case DType::i32:
+      return append_integer<std::int32_t>(value, out);
+    case DType::i64:
+      return append_integer<std::int64_t>(value, out);
+    case DType::f32:
+      return append_float<float>(value, out);
+    case DType::f64:
+      return append_float<double>(value, out);
+    case DType::bytes:
+      if (!value.is_string()) return false;
+      append_bytes_element(out, value.as_string());
+      return true;
+    default:
+      return false;
+  }
+}
 
 Result<std::vector<std::byte>> tensor_from_json(const json::value& data, DType dtype,
                                                 const std::string& label) {

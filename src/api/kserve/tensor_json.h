@@ -19,6 +19,9 @@ namespace millrace::api {
 Result<std::vector<std::byte>> tensor_from_json(const json::value& data, DType dtype,
                                                 const std::string& label);
 
+// One number, boolean or string, appended; false where it is no such element.
+bool append_json_element(const json::value& value, DType dtype, std::vector<std::byte>& out);
+
 // A flat array. invalid_argument for what JSON cannot carry: half precision, NaN, infinities.
 Status append_tensor_json(std::string& out, DType dtype, std::span<const std::byte> data,
                           const std::string& label);

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <exception>
 #include <map>
 #include <mutex>
@@ -11,7 +12,7 @@
 #include <openvino/openvino.hpp>
 #include <utility>
 
-#include "backends/openvino/batch_probe.h"
+#include "backends/batch_probe.h"
 #include "backends/openvino/graph_files.h"
 #include "backends/openvino/openvino_model.h"
 #include "backends/openvino/ov_types.h"
@@ -81,6 +82,41 @@ void name_states(std::vector<StatePair> states, ModelDescription& out) {
   out.states = std::move(states);
 }
 
+// By shape inference: the outputs' axis 0 is what the inputs' is. Asked before the model is run,
+// because it is cheaper.
+bool sizes_agree(const std::shared_ptr<ov::Model>& model) {
+  const auto open = [](const ov::PartialShape& shape) {
+    return shape.rank().is_static() && shape.size() > 0 && shape[0].is_dynamic();
+  };
+  for (const std::int64_t rows : {7, 11}) {  // unlikely to be met by chance
+    const auto copy = model->clone();
+    std::map<ov::Output<ov::Node>, ov::PartialShape> shapes;
+    for (const auto& input : copy->inputs()) {
+      ov::PartialShape shape = input.get_partial_shape();
+      if (!open(shape)) return false;
+      shape[0] = rows;
+      shapes.emplace(input, std::move(shape));
+    }
+    copy->reshape(shapes);
+    for (const auto& output : copy->outputs()) {
+      const ov::PartialShape& shape = output.get_partial_shape();
+      if (shape.rank().is_dynamic() || shape.size() == 0 || shape[0] != rows) return false;
+    }
+  }
+  return true;
+}
+
+bool axis_0_is_batch(const std::shared_ptr<ov::Model>& model, const ov::CompiledModel& compiled,
+                     const ModelDescription& description) {
+  try {
+    if (!sizes_agree(model)) return false;
+  } catch (const std::exception&) {
+    return false;
+  }
+  OpenvinoModel trial(compiled, description);
+  return rows_are_independent(trial, description.inputs, description.outputs);
+}
+
 ov::AnyMap compile_settings(const ModelSpec& spec) {
   const bool throughput = spec.performance_hint == "throughput";
   ov::AnyMap settings{
@@ -119,11 +155,11 @@ Result<std::string> device_of(ov::Core& core, const ModelSpec& spec) {
 
 // The rows that may be merged; 0 where axis 0 is no batch.
 Result<int> batch_of(const ModelSpec& spec, const std::shared_ptr<ov::Model>& model,
-                     ov::CompiledModel& compiled) {
+                     const ov::CompiledModel& compiled, const ModelDescription& description) {
   const int wanted = spec.max_batch_size > 0 ? spec.max_batch_size : kDefaultMaxBatch;
   if (spec.batch_axis == "none") return 0;
   if (spec.batch_axis != "0") {
-    return spec.max_batch_size != 1 && axis_0_is_batch(model, compiled) ? wanted : 0;
+    return spec.max_batch_size != 1 && axis_0_is_batch(model, compiled, description) ? wanted : 0;
   }
   for (const auto& input : model->inputs()) {
     const ov::PartialShape& shape = input.get_partial_shape();
@@ -200,7 +236,7 @@ Result<std::unique_ptr<Servable>> OpenvinoBackend::load(const ModelSpec& spec,
     }
     name_states(*std::move(states), description);
     progress(0.8, "trying it out");
-    const auto batch = batch_of(spec, model, compiled);
+    const auto batch = batch_of(spec, model, compiled, description);
     if (!batch) return std::unexpected(batch.error());
     description.max_batch_size = *batch;
     progress(1, "ready");

@@ -14,7 +14,7 @@
 #include <openvino/op/subtract.hpp>
 #include <openvino/openvino.hpp>
 
-#include "backends/openvino/batch_probe.h"
+#include "backends/batch_probe.h"
 #include "backends/openvino/openvino_model.h"
 #include "backends/openvino/ov_types.h"
 #include "backends/tensor_contract.h"

@@ -1,0 +1,43 @@
+# MILLRACE_TORCH: whether PyTorch programs (TorchScript, AOTInductor packages) are built in. LibTorch comes from its PyPI wheel
+# (scripts/fetch-torch), or from wherever MILLRACE_TORCH_ROOT points. Sets MILLRACE_HAS_TORCH.
+set(MILLRACE_TORCH OFF CACHE STRING "AUTO: when found; ON: it must be; OFF: never")
+set_property(CACHE MILLRACE_TORCH PROPERTY STRINGS AUTO ON OFF)
+set(MILLRACE_TORCH_ROOT "" CACHE PATH "Folder of LibTorch (with include/ and lib/); empty: that of scripts/fetch-torch")
+set(MILLRACE_HAS_TORCH OFF)
+if(NOT MILLRACE_TORCH STREQUAL "OFF")
+  if(MILLRACE_TORCH_ROOT)
+    set(torch_roots ${MILLRACE_TORCH_ROOT})
+  else()
+    file(GLOB torch_roots ${CMAKE_SOURCE_DIR}/.venv/torch/lib/python3*/site-packages/torch)
+  endif()
+  foreach(root ${torch_roots})
+    if(EXISTS ${root}/include/torch/headeronly/version.h AND EXISTS ${root}/lib/libtorch_cpu.so)
+      set(TORCH_ROOT ${root})
+      set(MILLRACE_HAS_TORCH ON)
+    endif()
+  endforeach()
+  if(MILLRACE_HAS_TORCH)
+    message(STATUS "LibTorch: ${TORCH_ROOT}")
+  elseif(MILLRACE_TORCH STREQUAL "ON")
+    message(FATAL_ERROR "LibTorch was not found: run scripts/fetch-torch, or set MILLRACE_TORCH_ROOT")
+  else()
+    message(STATUS "LibTorch was not found: no PyTorch programs in this build (scripts/fetch-torch installs it)")
+  endif()
+endif()
+
+# millrace_torch_module(): the module that holds LibTorch, beside the program. Its own package (TorchConfig.cmake) is not
+# asked: where the wheel knows CUDA it wants a CUDA toolkit, which serving does not.
+function(millrace_torch_module)
+  if(NOT MILLRACE_HAS_TORCH)
+    file(REMOVE ${CMAKE_BINARY_DIR}/libmillrace_torch.so)  # of an earlier configuration
+    return()
+  endif()
+  add_library(millrace_torch MODULE backends/torch/torch_program.cc)
+  set_target_properties(millrace_torch PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}
+    CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON BUILD_RPATH ${TORCH_ROOT}/lib)
+  target_include_directories(millrace_torch SYSTEM PRIVATE ${TORCH_ROOT}/include ${TORCH_ROOT}/include/torch/csrc/api/include)
+  target_link_libraries(millrace_torch PRIVATE millrace_flags millrace_tensor)
+  file(GLOB cuda ${TORCH_ROOT}/lib/libtorch_cuda.so)
+  target_link_options(millrace_torch PRIVATE -Wl,--exclude-libs,ALL -Wl,--no-as-needed)
+  target_link_libraries(millrace_torch PRIVATE ${TORCH_ROOT}/lib/libtorch_cpu.so ${TORCH_ROOT}/lib/libc10.so ${cuda})
+endfunction()
