@@ -30,11 +30,9 @@ Result<serving::ModelHandle> find_version(const ApiContext& context, const net::
                                           const std::string& name) {
   const std::string label = path_text(http, "label");
   if (label.empty()) return context.tensors.find_model(name, path_text(http, "version"));
-  auto model = context.tensors.find_model(name);
+  auto model = context.store.find_label(name, label);
   if (!model) return model;
-  return fail(ErrorKind::not_found,
-              fmt::format("The model has no version of the label {}.", safe_name(label)), "label",
-              "model_not_found");
+  return context.tensors.find_model(name, (*model)->version());  // one that takes tensors
 }
 
 }  // namespace

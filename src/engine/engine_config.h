@@ -28,10 +28,10 @@ struct EngineConfig {
   int max_prompt_logprob_rows = 32;
   int max_logprobs = 20;  // of num_logprobs and num_prompt_logprobs
 
-  // Chunk sizing while streams decode: a step may take their TPOT SLO. Where a stream named none, the
-  // longest of: `decode_stretch` times the step without prefill; `relaxed_step_seconds`; and, so that
-  // a backlog of prompts drains, the decodes' step times 1 + backlog / `backlog_goal_seconds`, up to
-  // `pressed_step_seconds`.
+  // Chunk sizing while streams decode: a step may take their TPOT SLO. Where a stream named none,
+  // the longest of: `decode_stretch` times the step without prefill; `relaxed_step_seconds`; and,
+  // so that a backlog of prompts drains, the decodes' step times 1 + backlog /
+  // `backlog_goal_seconds`, up to `pressed_step_seconds`.
   double decode_stretch = 1.75;
   double relaxed_step_seconds = 0.015;
   double backlog_goal_seconds = 0.25;

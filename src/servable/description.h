@@ -17,11 +17,11 @@ namespace millrace {
 // How to load one model. Empty and 0 mean: choose.
 struct ModelSpec {
   std::string name;
-  std::filesystem::path path;       // a folder or a single file
-  std::string cpu_isa;              // kernel table by name
-  std::string precision;            // exact | default | fast
-  std::string kv_cache_dtype;       // auto | f32 | bf16 | int8
-  std::string quantization;         // of float weights: none | int8 | int4 | int4-g32 | -g64 | -g128
+  std::filesystem::path path;  // a folder or a single file
+  std::string cpu_isa;         // kernel table by name
+  std::string precision;       // exact | default | fast
+  std::string kv_cache_dtype;  // auto | f32 | bf16 | int8
+  std::string quantization;    // of float weights: none | int8 | int4 | int4-g32 | -g64 | -g128
   std::int64_t kv_cache_bytes = 0;  // granted by the memory budget
   int max_model_len = 0;
   int max_num_seqs = 0;

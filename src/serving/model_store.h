@@ -38,7 +38,7 @@ struct ModelStatus {
   Error error{};            // when failed; beside a model that serves: why its last update failed
   ModelHandle model{};      // when ready, also while its successor is being loaded
   bool is_default = false;  // what a request without a version gets
-  bool takes_tensors = false;  // its backend's models are graphs; known before it is loaded
+  bool takes_tensors = false;         // its backend's models are graphs; known before it is loaded
   std::vector<std::string> labels{};  // names of this version
 };
 

@@ -145,7 +145,7 @@ TEST(InferMessage, ParametersAreThoseOfHttp) {
   };
   EXPECT_TRUE(refused("priority", [](auto& p) { p.set_uint64_param(~0ull); }));
   EXPECT_TRUE(refused("timeout", [](auto& p) { p.set_string_param("1"); }));
-  EXPECT_TRUE(refused("sequence_id", [](auto& p) { p.set_uint64_param(7); }));
+  EXPECT_TRUE(refused("sequence_start", [](auto& p) { p.set_bool_param(true); }));  // of which?
   EXPECT_TRUE(refused("triton_x", [](auto& p) { p.set_bool_param(true); }));
   (*message.mutable_outputs(0)->mutable_parameters())["shared_memory_region"].set_string_param("r");
   EXPECT_NE(read(message).error().find("--enable-shared-memory"), std::string::npos);

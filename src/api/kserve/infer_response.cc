@@ -64,8 +64,7 @@ Status check_outputs(const ModelDescription& model, const InferHead& head) {
   return {};
 }
 
-Result<std::vector<ShownOutput>> choose_outputs(const serving::Model& served,
-                                                const InferHead& head,
+Result<std::vector<ShownOutput>> choose_outputs(const serving::Model& served, const InferHead& head,
                                                 const serving::TensorAnswer& answer,
                                                 const serving::SharedMemory* shared,
                                                 std::deque<Classes>& storage) {
@@ -89,9 +88,8 @@ Result<std::vector<ShownOutput>> choose_outputs(const serving::Model& served,
     add(i, wanted.binary);
     ShownOutput& output = shown.back();
     if (wanted.classification > 0) {
-      auto classes =
-          classify(answer.outputs[i], spec->dtype, model.max_batch_size > 0, wanted.classification,
-                   served.output_labels(wanted.name));
+      auto classes = classify(answer.outputs[i], spec->dtype, model.max_batch_size > 0,
+                              wanted.classification, served.output_labels(wanted.name));
       if (!classes) return pass(classes);
       const Classes& kept = storage.emplace_back(*std::move(classes));
       output.dtype = DType::bytes;

@@ -31,8 +31,7 @@ struct ShownOutput {
 
 // The outputs that were asked for, or all: classes in place of tensors, and what belongs into
 // shared memory written there. Views of the answer, the head, the model and `storage`.
-Result<std::vector<ShownOutput>> choose_outputs(const serving::Model& model,
-                                                const InferHead& head,
+Result<std::vector<ShownOutput>> choose_outputs(const serving::Model& model, const InferHead& head,
                                                 const serving::TensorAnswer& answer,
                                                 const serving::SharedMemory* shared,
                                                 std::deque<Classes>& storage);

@@ -159,11 +159,11 @@ void put_torchserve_default(const ApiContext& context, const net::HttpRequest& h
                             std::shared_ptr<net::Responder> respond) {
   if (!is_operator(http, *respond)) return;
   const std::string name = path_text(http, "model"), version = path_text(http, "version");
-  const auto model = context.tensors.find_model(name, version);
-  if (!model) return respond->send(failed(model.error(), name));
+  const Status done = context.store.set_default(name, version);
+  if (!done) return respond->send(failed(done.error(), name));
   send_status(*respond,
               fmt::format("Default version successfully updated for model \"{}\" to \"{}\"", name,
-                          (*model)->version()));
+                          version));
 }
 
 }  // namespace millrace::api

@@ -13,7 +13,8 @@ namespace {
 
 std::vector<StepKind> all_kinds() {
   std::vector<StepKind> all;
-  for (const auto kinds : {number_steps(), shape_steps(), text_steps(), image_steps(), box_steps()}) {
+  for (const auto kinds :
+       {number_steps(), shape_steps(), text_steps(), image_steps(), box_steps()}) {
     all.insert(all.end(), kinds.begin(), kinds.end());
   }
   std::ranges::sort(all, {}, [](const StepKind& kind) { return std::string_view(kind.name); });
