@@ -249,9 +249,11 @@ TEST_F(StoreTest, SeveralVersionsServeAtOnce) {
   EXPECT_EQ(version(""), "2");
   EXPECT_FALSE(store->set_default("m", "3"));
   EXPECT_FALSE(store->set_default("x", "1"));
-  const auto all = *store->list("m");
-  EXPECT_TRUE(all[1].is_default && !all[2].is_default);
-  EXPECT_EQ(all[1].labels, std::vector<std::string>{"stable"});
+  {
+    const auto all = *store->list("m");  // holds the models
+    EXPECT_TRUE(all[1].is_default && !all[2].is_default);
+    EXPECT_EQ(all[1].labels, std::vector<std::string>{"stable"});
+  }
   ASSERT_TRUE(store->set_default("m", ""));
   EXPECT_EQ(version(""), "10");
   ASSERT_TRUE(store->unload("m"));

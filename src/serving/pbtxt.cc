@@ -86,6 +86,16 @@ class Parser {
     }
   }
 
+  bool at_message() {
+    skip();
+    return peek() == '{' || peek() == '<';
+  }
+
+  // Only messages, and lists of them, may do without.
+  Status without_colon(const std::string& name) const {
+    return wrong(fmt::format("':' is missing behind '{}'", name));
+  }
+
   Status field(PbtxtMessage& out, int depth) {
     const std::size_t begin = at_;
     while (is_letter(peek()) || (at_ > begin && is_digit(peek()))) ++at_;
@@ -93,17 +103,15 @@ class Parser {
     const std::string name(text_.substr(begin, at_ - begin));
     const bool colon = take(':');
     if (take('[')) {
-      if (!colon) return wrong(fmt::format("':' is missing behind '{}'", name));
       if (take(']')) return {};
+      if (!colon && !at_message()) return without_colon(name);
       while (true) {
         if (Status done = value(out, name, depth); !done) return done;
         if (take(']')) return {};
         if (!take(',')) return wrong(fmt::format("the list of '{}' lacks a ',' or ']'", name));
       }
     }
-    skip();
-    const bool is_message = peek() == '{' || peek() == '<';
-    if (!colon && !is_message) return wrong(fmt::format("':' is missing behind '{}'", name));
+    if (!colon && !at_message()) return without_colon(name);
     return value(out, name, depth);
   }
 

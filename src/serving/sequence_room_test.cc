@@ -156,10 +156,10 @@ TEST_F(SequenceRoomTest, TheStateComesBackAsTheNextInput) {
   open();
   EXPECT_EQ(ask(std::uint64_t{7}, 1, true), 1);
   EXPECT_EQ(ask(std::uint64_t{7}, 2), 3);
-  EXPECT_EQ(ask("7", 10, true), 10) << "a text is another id";
+  EXPECT_EQ(ask(std::uint64_t{8}, 10, true), 10) << "another sequence";
   EXPECT_EQ(ask(std::uint64_t{7}, 3, false, true), 6);
   EXPECT_EQ(room->num_sequences(), 1u);
-  EXPECT_EQ(ask("7", 5), 15);
+  EXPECT_EQ(ask(std::uint64_t{8}, 5), 15);
   const auto& log = model.log;
   ASSERT_EQ(log.size(), 5u);
   EXPECT_EQ(log[0].start, 1);
@@ -167,6 +167,14 @@ TEST_F(SequenceRoomTest, TheStateComesBackAsTheNextInput) {
   EXPECT_EQ(log[0].end, -1);
   EXPECT_EQ(log[3].end, 1);
   EXPECT_EQ(log[0].id, 7u);
+}
+
+TEST_F(SequenceRoomTest, AnIdFitsTheInputThatGetsIt) {
+  open();
+  const Answer text = ask("7", 1, true);
+  ASSERT_FALSE(text);
+  EXPECT_EQ(text.error().param, "sequence_id") << "the graph's input is a number";
+  EXPECT_EQ(room->num_sequences(), 0u);
 }
 
 TEST_F(SequenceRoomTest, ASequenceMustBegin) {

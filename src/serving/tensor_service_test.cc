@@ -64,14 +64,29 @@ TEST_F(TensorServiceTest, AnswersOnAWorkerWithThePlaceGivenBack) {
   const std::vector<float> values = {1, 2, 3, 4};
   std::promise<int> done;
   const auto caller = std::this_thread::get_id();
+  model->automatic = false;
   ASSERT_TRUE(service.infer(request(values, 2), [&](Result<TensorAnswer> answer) {
     const bool right =
         answer && answer->outputs[0].shape == Shape{2, 2} && std::this_thread::get_id() != caller;
     done.set_value(right ? admission.num_requests() : 99);
   }));
+  model->finish_one();  // here: a thread of the runtime
   auto future = done.get_future();
   ASSERT_EQ(future.wait_for(5s), std::future_status::ready);
   EXPECT_EQ(future.get(), 0);
+}
+
+TEST_F(TensorServiceTest, WhatIsOverAtOnceIsAnsweredWhereItWasAsked) {
+  const std::vector<float> values = {1, 2};
+  int num_requests = 99;
+  std::thread::id answered;
+  ASSERT_TRUE(service.infer(request(values, 1), [&](Result<TensorAnswer> answer) {
+    ASSERT_TRUE(answer);
+    num_requests = admission.num_requests();
+    answered = std::this_thread::get_id();
+  }));
+  EXPECT_EQ(answered, std::this_thread::get_id());
+  EXPECT_EQ(num_requests, 0);
 }
 
 TEST_F(TensorServiceTest, RefusesBeforeAnythingRuns) {

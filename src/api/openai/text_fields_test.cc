@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <utility>
 
 #include "api/fake_server.h"
 
@@ -13,6 +14,7 @@ using namespace std::chrono_literals;
 
 class TextFieldsTest : public testing::Test {
  protected:
+  explicit TextFieldsTest(FakeServer::Prepare prepare = {}) : server({}, std::move(prepare)) {}
   // What reaches the model for these members.
   GenerateRequest sent(const std::string& members) {
     const Answer answer = server.complete(R"("prompt":"Hi",)" + members);
@@ -49,9 +51,17 @@ TEST_F(TextFieldsTest, ReachTheModel) {
   EXPECT_EQ(s.allowed_token_ids, (std::vector<TokenId>{3}));
 }
 
-TEST_F(TextFieldsTest, TheModelsDefaultsStandWhereTheRequestIsSilent) {
-  server.backend.last->description.default_sampling.temperature = 0.6f;
-  server.backend.last->description.default_sampling.top_k = 20;
+class TextDefaultsTest : public TextFieldsTest {
+ protected:
+  TextDefaultsTest() : TextFieldsTest(prepare) {}
+  static Status prepare(const ModelSpec&, serving::FakeServable& servable) {
+    servable.description.default_sampling.temperature = 0.6f;
+    servable.description.default_sampling.top_k = 20;
+    return {};
+  }
+};
+
+TEST_F(TextDefaultsTest, OfTheModelStandWhereTheRequestIsSilent) {
   EXPECT_EQ(sent(R"("top_k":null)").sampling.temperature, 0.6f);
   EXPECT_EQ(sent(R"("top_k":null)").sampling.top_k, 20);
   EXPECT_EQ(sent(R"("top_k":-1)").sampling.top_k, 0);
