@@ -129,7 +129,7 @@ def limits(binary, command, name):
 
 def takes_in_model_toml(binary, name, value):
     """Whether a model's own file may set it: asked of a folder with such a file."""
-    sample = {"": "true", "N": "1", "BYTES": '"1GiB"', "NAME": '"auto"', "N,N": '"4,8"'}.get(value, f'"{value.split("|")[0]}"')
+    sample = {"": "true", "N": "1", "BYTES": '"1GiB"', "NAME": '"auto"', "N,N": "[4, 8]"}.get(value, f'"{value.split("|")[0]}"')
     with tempfile.TemporaryDirectory() as folder:
         model = pathlib.Path(folder) / "some"
         model.mkdir()

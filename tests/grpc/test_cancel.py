@@ -13,7 +13,7 @@ from graphs import SLOW_WIDTH, make_all
 from live_server import serving
 from test_triton_client import input_of
 
-OUTCOME = 'millrace_inferences_total{{model_name="slow",outcome="{}"}}'
+OUTCOME = 'millrace_inferences_total{{model_name="slow",model_version="1",outcome="{}"}}'
 
 
 def await_metric(server, name, at_least, seconds=60):

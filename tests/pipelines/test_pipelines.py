@@ -24,7 +24,7 @@ def ask_rows(client, rows, scores):
 
 def outcomes(server, model):
     values = server.metrics()
-    return {outcome: values[f'millrace_inferences_total{{model_name="{model}",outcome="{outcome}"}}']
+    return {outcome: values[f'millrace_inferences_total{{model_name="{model}",model_version="1",outcome="{outcome}"}}']
             for outcome in ("ok", "refused", "cancelled", "deadline_exceeded", "error")}
 
 

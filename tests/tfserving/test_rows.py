@@ -48,7 +48,7 @@ ROW = {"a": [1, 2, 3, 4], "b": [1, 2, 3, 4]}
 HOSTILE = {  # name: (model and verb, body, status, what the message holds)
     "no such model": ("none:predict", {"instances": [1]}, 404, "'none'"),
     "no such version": ("add_sub/versions/9:predict", {"instances": [ROW]}, 404, "version"),
-    "no such label": ("add_sub/labels/canary:predict", {"instances": [ROW]}, 404, "'canary'"),
+    "no such label": ("add_sub/labels/canary:predict", {"instances": [ROW]}, 404, "a label of [version-labels]"),
     "a name with a slash": ("org%2Fadd_sub:predict", {"instances": [ROW]}, 404, "does not exist"),
     "empty": ("add_sub:predict", b"", 400, "JSON"),
     "no JSON": ("add_sub:predict", b"{'instances': []}", 400, "JSON"),
