@@ -7,7 +7,7 @@ from cpu.process import run, run_json
 HERE = pathlib.Path(__file__).parent
 _folder = tempfile.TemporaryDirectory(prefix="millrace-bench-")
 _built = {}
-LIBRARIES = {"grpc_load": ["-lgrpc++", "-lgrpc", "-lgpr"]}
+LIBRARIES = {"grpc_load": ["-lgrpc++", "-lgrpc", "-lgpr", "-labsl_synchronization"]}
 
 
 def program(name):

@@ -11,34 +11,31 @@ constexpr double kSmallBytes = 4096;  // up to here the size of the input does n
 }  // namespace
 
 bool ShortRuns::expected_short(std::size_t bytes) const {
-  const double average = here_ns_.load(std::memory_order_relaxed);
+  const double known = here_ns_.load(std::memory_order_relaxed);
   const double growth = std::max(kSmallBytes, static_cast<double>(bytes)) /
                         std::max(kSmallBytes, here_bytes_.load(std::memory_order_relaxed));
-  return average > 0 && average * std::max(1.0, growth) < kShortNs;
+  return known > 0 && known * std::max(1.0, growth) < kShortNs;
 }
 
 bool ShortRuns::run_here(std::size_t bytes) {
-  const double average = here_ns_.load(std::memory_order_relaxed);
+  const double known = here_ns_.load(std::memory_order_relaxed);
   const bool look_again = count_.fetch_add(1, std::memory_order_relaxed) % kTryAgainEvery == 0;
-  if (average != 0 && !(look_again && average < kWorthTryingNs)) return expected_short(bytes);
+  if (known != 0 && !(look_again && known < kWorthTryingNs)) return expected_short(bytes);
   const std::int64_t elsewhere = elsewhere_ns_.load(std::memory_order_relaxed);
   return elsewhere >= 0 && elsewhere < kWorthTryingNs;
 }
 
-// A single long time (the thread lost its core) must not count for many short ones: a step changes
-// the average by a tenth at most.
+// The first run on a thread takes long (the runtime makes what it needs there), and a thread may
+// lose its core. So a short time counts at once, and a long one by a tenth at most.
 void ShortRuns::ran_here(std::size_t bytes, std::int64_t ns) {
   const double now = static_cast<double>(std::max<std::int64_t>(ns, 1));
-  const double average = here_ns_.load(std::memory_order_relaxed);
-  if (average == 0) {
+  const double known = here_ns_.load(std::memory_order_relaxed);
+  if (known == 0 || now < known) {
     here_ns_.store(now, std::memory_order_relaxed);
     here_bytes_.store(static_cast<double>(bytes), std::memory_order_relaxed);
     return;
   }
-  here_ns_.store(average + kNewest * std::min(now - average, average), std::memory_order_relaxed);
-  const double size = here_bytes_.load(std::memory_order_relaxed);
-  here_bytes_.store(size + kNewest * (static_cast<double>(bytes) - size),
-                    std::memory_order_relaxed);
+  here_ns_.store(known + kNewest * std::min(now - known, known), std::memory_order_relaxed);
 }
 
 }  // namespace millrace::backends

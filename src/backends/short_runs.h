@@ -16,7 +16,7 @@ class ShortRuns {
   static constexpr std::int64_t kShortNs = 100'000;
   // What takes longer than this elsewhere, wake-ups included, is not tried here.
   static constexpr std::int64_t kWorthTryingNs = 1'000'000;
-  static constexpr std::uint32_t kTryAgainEvery = 1024;
+  static constexpr std::uint32_t kTryAgainEvery = 64;
 
   // Whether to run an execution of so many input bytes on the caller's thread. Also says yes now
   // and then to find out.
@@ -28,7 +28,7 @@ class ShortRuns {
 
  private:
   std::atomic<std::int64_t> elsewhere_ns_ = -1;  // the last one; -1: none yet
-  std::atomic<double> here_ns_ = 0;              // average; 0: not tried yet
+  std::atomic<double> here_ns_ = 0;              // near the least of late; 0: not tried yet
   std::atomic<double> here_bytes_ = 1;
   std::atomic<std::uint32_t> count_ = 0;
 };

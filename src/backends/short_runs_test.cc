@@ -33,6 +33,14 @@ TEST(ShortRuns, OneLongTimeChangesNothing) {
   EXPECT_TRUE(runs.run_here(16));
 }
 
+TEST(ShortRuns, TheFirstRunOfAThreadMayBeLong) {
+  ShortRuns runs;
+  runs.ran_elsewhere(60'000);
+  runs.ran_here(16, 900'000);
+  runs.ran_here(16, 8'000);
+  EXPECT_TRUE(runs.expected_short(16));
+}
+
 TEST(ShortRuns, LeavesWhenTimesStayLong) {
   ShortRuns runs;
   runs.ran_elsewhere(60'000);

@@ -12,7 +12,7 @@ class BenchmarkApp:
 
     def __init__(self, setup, file, hint):
         self.setup, self.file = setup, file
-        self.flags = ["-d", "CPU", "-hint", hint, "-nthreads", setup.threads, "-t", setup.seconds]
+        self.flags = ["-d", "CPU", "-hint", hint, "-t", setup.seconds]
 
     def version(self):
         return run([sys.executable, "-c", "import openvino; print('OpenVINO', openvino.__version__)"], 60).strip()
