@@ -24,8 +24,6 @@ class BenchmarkApp:
             run([app, "-m", self.file.path(), *self.flags, "-data_shape", "[1,3,224,224]", "-shape", "[1,3,224,224]",
                  "-report_type", "no_counters", "-json_stats", "-report_folder", folder], 300)
             report = json.loads((pathlib.Path(folder) / "benchmark_report.json").read_text())
-        try:
-            figures = report["execution_results"]
-            return {"rate": float(figures["throughput"]), "p50_us": 1000 * float(figures["latency_median"])}
-        except KeyError as error:
-            raise Failure(f"benchmark_app's report has no {error}") from None
+        if "throughput" not in report["execution_results"]:
+            raise Failure("benchmark_app's report has no throughput")
+        return {"rate": float(report["execution_results"]["throughput"])}
