@@ -19,7 +19,7 @@ class Budget:
     """How much is drawn and how often it is looked at."""
     variants: int = 32            # of each class in the bank
     classify_pictures: int = 14336
-    classify_steps: int = 1280
+    classify_steps: int = 1664
     classify_shard: int = 16      # pictures in each of SHARDS
     detect_scenes: int = 3072
     detect_steps: int = 640
