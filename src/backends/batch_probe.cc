@@ -8,7 +8,7 @@
 #include <random>
 #include <utility>
 
-#include "weights/half.h"
+#include "tensor/half.h"
 
 namespace millrace::backends {
 namespace {
@@ -85,9 +85,9 @@ double number_at(DType dtype, std::span<const std::byte> data, std::size_t i) {
     case DType::f64:
       return read(double{});
     case DType::f16:
-      return static_cast<double>(weights::f32_from_f16(read(std::uint16_t{})));
+      return static_cast<double>(f32_from_f16(read(std::uint16_t{})));
     default:
-      return static_cast<double>(weights::f32_from_bf16(read(std::uint16_t{})));
+      return static_cast<double>(f32_from_bf16(read(std::uint16_t{})));
   }
 }
 

@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "base/check.h"
-#include "weights/half.h"
+#include "tensor/half.h"
 #include "weights/weight_file.h"
 
 namespace millrace::weights {

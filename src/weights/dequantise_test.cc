@@ -9,7 +9,6 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "weights/half.h"
 #include "weights/weight_file.h"
 
 namespace millrace::weights {
@@ -113,17 +112,6 @@ TEST(DequantisePlain, ReadsUnalignedBytes) {
   const float value = 3.25f;
   std::memcpy(bytes + 1, &value, sizeof value);
   EXPECT_EQ(dequantised({bytes + 1, DType::f32, Shape{1}}, 0, 1)[0], 3.25f);
-}
-
-TEST(Half, KnownValues) {
-  EXPECT_EQ(f32_from_f16(0x3c00), 1.0f);
-  EXPECT_EQ(f32_from_f16(0x0001), 0x1p-24f);
-  EXPECT_EQ(f32_from_f16(0x83ff), -0x1.ff8p-15f);
-  EXPECT_EQ(f32_from_f16(0x7bff), 65504.0f);
-  EXPECT_EQ(f32_from_f16(0xfc00), -std::numeric_limits<float>::infinity());
-  EXPECT_TRUE(std::signbit(f32_from_f16(0x8000)));
-  EXPECT_EQ(f32_from_bf16(0x3f80), 1.0f);
-  EXPECT_EQ(f32_from_bf16(0x0001), std::bit_cast<float>(0x00010000u));
 }
 
 }  // namespace

@@ -10,21 +10,10 @@
 #include <numeric>
 
 #include "api/kserve/tensor_json.h"
+#include "tensor/half.h"
 
 namespace millrace::api {
 namespace {
-
-float from_f16(std::uint16_t half) {
-  const float sign = half & 0x8000 ? -1.0f : 1.0f;
-  const int exponent = (half >> 10) & 0x1f;
-  const int mantissa = half & 0x3ff;
-  if (exponent == 0x1f) {
-    return mantissa ? std::numeric_limits<float>::quiet_NaN()
-                    : sign * std::numeric_limits<float>::infinity();
-  }
-  if (exponent == 0) return sign * std::ldexp(static_cast<float>(mantissa), -24);
-  return sign * std::ldexp(static_cast<float>(mantissa | 0x400), exponent - 25);
-}
 
 template <class T>
 T read(std::span<const std::byte> data, std::size_t i) {
@@ -56,7 +45,7 @@ Value value_at(std::span<const std::byte> data, DType dtype, std::size_t i) {
     case DType::f64:
       return real(read<double>(data, i));
     case DType::f16:
-      return real(static_cast<double>(from_f16(read<std::uint16_t>(data, i))));
+      return real(static_cast<double>(f32_from_f16(read<std::uint16_t>(data, i))));
     case DType::bf16:
       return real(static_cast<double>(
           std::bit_cast<float>(std::uint32_t{read<std::uint16_t>(data, i)} << 16)));

@@ -10,6 +10,7 @@
 
 #include "api/errors.h"
 #include "api/json_writer.h"
+#include "api/kserve/repository.h"
 #include "api/tensor_run.h"
 #include "api/torchserve/torchserve_errors.h"
 #include "net/request_target.h"
@@ -46,22 +47,6 @@ net::HttpResponse failed(Error error, const std::string& name) {
   return torchserve_error(error);
 }
 
-const char* worker_state(serving::ModelState state) {
-  switch (state) {
-    case serving::ModelState::ready:
-      return "READY";
-    case serving::ModelState::waiting:
-    case serving::ModelState::loading:
-      return "LOADING";
-    case serving::ModelState::unloading:
-      return "UNLOADING";
-    case serving::ModelState::failed:
-    case serving::ModelState::unloaded:
-      break;
-  }
-  return "UNAVAILABLE";
-}
-
 // Each model is one worker, to those who count them.
 void write_description(JsonWriter& json, const serving::ModelStatus& status) {
   const bool serves = status.state == serving::ModelState::ready && status.model;
@@ -71,7 +56,7 @@ void write_description(JsonWriter& json, const serving::ModelStatus& status) {
   json.field("batchSize", serves ? std::max(1, status.model->description().max_batch_size) : 1);
   json.field("maxBatchDelay", 0).field("loadedAtStartup", true);
   json.key("workers").open_array().open_object().field("id", "1");
-  json.field("status", worker_state(status.state));
+  json.field("status", repository_state(status.state));
   if (status.state == serving::ModelState::failed) json.field("error", status.error.message);
   json.field("memoryUsage", serves ? status.model->description().weight_bytes : 0);
   json.close_object().close_array();

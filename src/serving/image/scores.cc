@@ -8,20 +8,10 @@
 #include <limits>
 #include <numeric>
 
+#include "tensor/half.h"
+
 namespace millrace::serving {
 namespace {
-
-float from_f16(std::uint16_t half) {
-  const float sign = half & 0x8000 ? -1.0f : 1.0f;
-  const int exponent = (half >> 10) & 0x1f;
-  const int mantissa = half & 0x3ff;
-  if (exponent == 0x1f) {
-    return mantissa ? std::numeric_limits<float>::quiet_NaN()
-                    : sign * std::numeric_limits<float>::infinity();
-  }
-  if (exponent == 0) return sign * std::ldexp(static_cast<float>(mantissa), -24);
-  return sign * std::ldexp(static_cast<float>(mantissa | 0x400), exponent - 25);
-}
 
 template <class T, class Convert>
 std::vector<float> read_all(std::span<const std::byte> data, Convert convert) {
@@ -76,7 +66,7 @@ Result<std::vector<float>> to_floats(std::span<const std::byte> data, DType dtyp
     case DType::f64:
       return read_all<double>(data, [](double value) { return static_cast<float>(value); });
     case DType::f16:
-      return read_all<std::uint16_t>(data, from_f16);
+      return read_all<std::uint16_t>(data, f32_from_f16);
     case DType::bf16:
       return read_all<std::uint16_t>(data, [](std::uint16_t value) {
         return std::bit_cast<float>(std::uint32_t{value} << 16);

@@ -5,7 +5,7 @@
 #include <bit>
 #include <cstdint>
 
-namespace millrace::weights {
+namespace millrace {
 
 inline float f32_from_f16(std::uint16_t half) {
   const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
@@ -23,4 +23,4 @@ inline float f32_from_bf16(std::uint16_t brain) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(brain) << 16);
 }
 
-}  // namespace millrace::weights
+}  // namespace millrace
