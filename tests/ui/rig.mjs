@@ -91,7 +91,11 @@ export async function startFront(target, mine) {
     const { url, method } = request;
     const headers = { ...request.headers, host: `${hostname}:${port}` };
     const onward = http.request({ hostname, port, path: url, method, headers, agent: false }, // no connection that is just being closed
-      (from) => (response.writeHead(from.statusCode, from.headers), pipeline(from, response, () => {})));
+      (from) => {
+        if (response.destroyed) return from.destroy(); // the page has gone meanwhile
+        response.writeHead(from.statusCode, from.headers);
+        pipeline(from, response, () => {});
+      });
     pipeline(request, onward, (error) => error && response.destroy());
   };
   const server = http.createServer((request, response) => (mine(request) ?? pass)(request, response));
