@@ -16,14 +16,6 @@ std::int64_t ns_between(TimePoint from, TimePoint to) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(to - from).count();
 }
 
-std::size_t bytes_of(const std::vector<InputTensor>& inputs) {
-  std::size_t sum = 0;
-  for (const InputTensor& input : inputs) {
-    for (const auto& part : input.parts) sum += part.size();
-  }
-  return sum;
-}
-
 Error overloaded() {
   Error error{.kind = ErrorKind::unavailable,
               .message = "the model's queue is full; try again later",
@@ -106,7 +98,6 @@ void Batcher::submit(BatchRequest request) {
     item->request.alone = true;
   }
   const TimePoint now = Clock::now();
-  const bool is_instant = model_.is_instant(bytes_of(item->request.inputs));
   if (item->request.deadline <= now) {
     return refuse(std::move(item), {.kind = ErrorKind::deadline_exceeded,
                                     .message = "the request's time was over before it began"});
@@ -128,14 +119,12 @@ void Batcher::submit(BatchRequest request) {
   }
   item->serial = next_serial_++;
   const BatchRequest& asked = item->request;
-  const bool starts_here =
-      queue_.empty() &&
-      (is_instant || (num_running_ < max_running_ &&
-                      (asked.alone || policy_.run_at({.num_requests = 1,
-                                                      .num_rows = asked.num_rows,
-                                                      .oldest = now,
-                                                      .earliest_deadline = asked.deadline},
-                                                     now) <= now)));
+  const bool starts_here = queue_.empty() && num_running_ < max_running_ &&
+                           (asked.alone || policy_.run_at({.num_requests = 1,
+                                                           .num_rows = asked.num_rows,
+                                                           .oldest = now,
+                                                           .earliest_deadline = asked.deadline},
+                                                          now) <= now);
   if (starts_here) {
     ++num_running_;
     ++num_unanswered_;

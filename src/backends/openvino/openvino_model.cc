@@ -169,7 +169,10 @@ void OpenvinoModel::Pool::infer(TensorBatch batch, TensorDone on_done) {
   }
   slot->started = Clock::now();
   slot->input_ns = ns_between(began, slot->started);
-  slot->runs_here = short_runs_.run_here(bytes_of(slot->batch));
+  // Merged requests mean company: then the threads are better used side by side.
+  const bool alone = std::ranges::all_of(slot->batch.inputs,
+                                         [](const InputTensor& x) { return x.parts.size() <= 1; });
+  slot->runs_here = alone && short_runs_.run_here(bytes_of(slot->batch));
   slot->runs_here ? run_here(std::move(slot)) : run_elsewhere(std::move(slot));
 }
 
