@@ -27,7 +27,7 @@ MODEL_ONLY = {
     "default-priority-level": ("N", "auto", "Level of requests that name none."),
     "instances": ("N", "auto", "Executions of a graph model at once."),
     "device": ("NAME", "CPU", "Device of a graph model."),
-    "performance-hint": ("latency|throughput", "latency", "What the runtime is to favour."),
+    "performance-hint": ("auto|latency|throughput", "auto", "What the runtime is to favour: one answer's time, answers a second, or the one where a request is alone and the other in company."),
     "inference-precision": ("auto|f32|bf16|f16", "auto", "What the runtime computes in."),
     "sequences": ("true|false", "false", "The model keeps state between the requests of a sequence; [[state]] says so, too."),
     "max-sequence-idle-us": ("N", "60000000", "Microseconds after which an idle sequence is forgotten."),

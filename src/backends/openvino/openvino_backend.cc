@@ -117,13 +117,10 @@ bool axis_0_is_batch(const std::shared_ptr<ov::Model>& model, const ov::Compiled
   return rows_are_independent(trial, description.inputs, description.outputs);
 }
 
-ov::AnyMap compile_settings(const ModelSpec& spec) {
-  const bool throughput = spec.performance_hint == "throughput";
-  ov::AnyMap settings{
-      {ov::hint::performance_mode.name(),
-       throughput ? ov::hint::PerformanceMode::THROUGHPUT : ov::hint::PerformanceMode::LATENCY},
-      // Other models want the cores too.
-      {ov::hint::enable_cpu_pinning.name(), false}};
+ov::AnyMap compile_settings(const ModelSpec& spec, ov::hint::PerformanceMode mode) {
+  ov::AnyMap settings{{ov::hint::performance_mode.name(), mode},
+                      // Other models want the cores too.
+                      {ov::hint::enable_cpu_pinning.name(), false}};
   if (spec.num_instances > 0) settings.insert(ov::num_streams(spec.num_instances));
   if (spec.num_threads > 0) settings.insert(ov::inference_num_threads(spec.num_threads));
   if (!spec.cache_dir.empty()) settings.insert(ov::cache_dir(spec.cache_dir.string()));
@@ -172,6 +169,42 @@ Result<int> batch_of(const ModelSpec& spec, const std::shared_ptr<ov::Model>& mo
     }
   }
   return wanted;
+}
+
+// Whether to compile the graph once more, to run requests side by side: not where it was said how,
+// nor where holding the weights twice would cost much.
+bool wants_company(const ModelSpec& spec, const ModelDescription& description) {
+  constexpr std::int64_t kMostBytes = std::int64_t{256} << 20;
+  const bool open = spec.performance_hint.empty() || spec.performance_hint == "auto";
+  return open && spec.num_instances == 0 && description.kernels == "cpu" &&
+         description.weight_bytes <= kMostBytes;
+}
+
+// Sizes that are known are computed faster: batchable graphs get one row.
+std::shared_ptr<ov::Model> with_one_row(const std::shared_ptr<ov::Model>& model) {
+  const auto copy = model->clone();
+  std::map<ov::Output<ov::Node>, ov::PartialShape> shapes;
+  for (const auto& input : copy->inputs()) {
+    ov::PartialShape shape = input.get_partial_shape();
+    shape[0] = 1;
+    shapes.emplace(input, std::move(shape));
+  }
+  copy->reshape(shapes);
+  return copy;
+}
+
+void add_company(ov::Core& core, const std::shared_ptr<ov::Model>& model, const ModelSpec& spec,
+                 OpenvinoModel& loaded) {
+  try {
+    const auto graph = loaded.describe().max_batch_size > 0 ? with_one_row(model) : model;
+    ov::CompiledModel compiled = core.compile_model(
+        graph, "CPU", compile_settings(spec, ov::hint::PerformanceMode::THROUGHPUT));
+    if (compiled.get_property(ov::optimal_number_of_infer_requests) > 1) {
+      loaded.add_company(std::move(compiled));
+    }
+  } catch (const std::exception& e) {
+    log_debug("model {}: requests will not run side by side: {}", spec.name, e.what());
+  }
 }
 
 }  // namespace
@@ -229,7 +262,9 @@ Result<std::unique_ptr<Servable>> OpenvinoBackend::load(const ModelSpec& spec,
 
     progress(0.3, "compiling");
     doing = "compile";
-    ov::CompiledModel compiled = core.compile_model(model, *device, compile_settings(spec));
+    const auto mode = spec.performance_hint == "throughput" ? ov::hint::PerformanceMode::THROUGHPUT
+                                                            : ov::hint::PerformanceMode::LATENCY;
+    ov::CompiledModel compiled = core.compile_model(model, *device, compile_settings(spec, mode));
     if (Status added = add_specs(compiled, description); !added) {
       added.error().message = fmt::format("'{}': {}", file_name, added.error().message);
       return pass(added);
@@ -239,8 +274,14 @@ Result<std::unique_ptr<Servable>> OpenvinoBackend::load(const ModelSpec& spec,
     const auto batch = batch_of(spec, model, compiled, description);
     if (!batch) return std::unexpected(batch.error());
     description.max_batch_size = *batch;
+    const bool company = wants_company(spec, description);
+    auto loaded = std::make_unique<OpenvinoModel>(std::move(compiled), std::move(description));
+    if (company) {
+      progress(0.9, "compiling for requests side by side");
+      add_company(core, model, spec, *loaded);
+    }
     progress(1, "ready");
-    return std::make_unique<OpenvinoModel>(std::move(compiled), std::move(description));
+    return loaded;
   } catch (const std::exception& e) {
     log_debug("model {}: {}", spec.name, e.what());
     return invalid(
