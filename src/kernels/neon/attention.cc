@@ -71,18 +71,19 @@ MILLRACE_INLINE void add_scores(Scores& score, const Sixteen& k, float32x4_t q) 
 template <KvKind kKind, int R>
 MILLRACE_INLINE void score_tokens(const KvLayout& layout, const uint8_t* k, const Group& group,
                                   Scores (&score)[R]) {
-#pragma GCC unroll 4
-  for (int r = 0; r < R; ++r) score[r] = {};
+  Scores sum[R] = {};  // not `score`, which is read by a running index: it would stay in memory
   const size_t row = layout.tokens * layout.element;
   const float* from = group.q;
   for (size_t d = 0; d < layout.width; ++d, k += row, from += kGroup) {
     const Sixteen keys = load_sixteen<kKind>(k);
     const float32x4_t q = vld1q_f32(from);
-    add_scores<0>(score[0], keys, q);
-    if constexpr (R > 1) add_scores<1>(score[1], keys, q);
-    if constexpr (R > 2) add_scores<2>(score[2], keys, q);
-    if constexpr (R > 3) add_scores<3>(score[3], keys, q);
+    add_scores<0>(sum[0], keys, q);
+    if constexpr (R > 1) add_scores<1>(sum[1], keys, q);
+    if constexpr (R > 2) add_scores<2>(sum[2], keys, q);
+    if constexpr (R > 3) add_scores<3>(sum[3], keys, q);
   }
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r) score[r] = sum[r];
 }
 
 // out[r] += weights[r] · V over `tokens` tokens; what lies behind them in the block is never read.

@@ -14,6 +14,15 @@ MILLRACE_INLINE uint8x16_t to_top(uint8_t j) {
   return uint8x16_t{255, 255, 255, at(0), 255, 255, 255, at(1),
                     255, 255, 255, at(2), 255, 255, 255, at(3)};
 }
+struct Lookups {
+  uint8x16_t of[4];
+};
+MILLRACE_INLINE Lookups lookups() {
+  Lookups result = {{to_top(0), to_top(1), to_top(2), to_top(3)}};
+  // Or g++ reads them from memory again and again.
+  for (uint8x16_t& lookup : result.of) asm("" : "+w"(lookup));
+  return result;
+}
 template <class F>
 MILLRACE_INLINE float32x4_t element_of(int8x16_t w, uint8x16_t lookup) {
   return vcvtq_n_f32_s32(vreinterpretq_s32_s8(vqtbl1q_s8(w, lookup)), 24 + F::kShift);
@@ -27,6 +36,7 @@ struct Sums {
 // The rows' records of one block, and the tiles' quants of it.
 template <int R, int N>
 struct Place {
+  Lookups lookups;
   const uint8_t* x[R];
   const uint8_t* quants[N];
 };
@@ -39,8 +49,9 @@ MILLRACE_INLINE void add_step(const Place<R, N>& at, Sums<R, N>& sum) {
 #pragma GCC unroll 4
   for (int t = 0; t < N; ++t) {
     const int8x16_t w = quants_of_step<F::kQuants, s>(at.quants[t]);
-    const float32x4_t w0 = element_of<F>(w, to_top(0)), w1 = element_of<F>(w, to_top(1));
-    const float32x4_t w2 = element_of<F>(w, to_top(2)), w3 = element_of<F>(w, to_top(3));
+    const uint8x16_t(&to)[4] = at.lookups.of;
+    const float32x4_t w0 = element_of<F>(w, to[0]), w1 = element_of<F>(w, to[1]);
+    const float32x4_t w2 = element_of<F>(w, to[2]), w3 = element_of<F>(w, to[3]);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       sum.of[r][t] = vfmaq_laneq_f32(sum.of[r][t], w0, x[r], 0);
@@ -55,6 +66,8 @@ template <class F, int kFirst, int kCount, int R, int N>
 MILLRACE_INLINE void add_steps(const Place<R, N>& at, Sums<R, N>& sum) {
   if constexpr (kCount > 0) {
     add_step<F, kFirst, R, N>(at, sum);
+    // Or g++ reads what later steps need before this one is done, and spills.
+    if constexpr (kFirst % 2 == 1) asm("" ::: "memory");
     add_steps<F, kFirst + 1, kCount - 1, R, N>(at, sum);
   }
 }
@@ -101,6 +114,7 @@ template <class F, int R, int N>
 void multiply(const Product& p, float32x4_t* out) {
   const auto blocks = static_cast<size_t>(ceil_div(p.k, kBlock));
   Place<R, N> at;
+  at.lookups = lookups();
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
     at.x[r] = static_cast<const uint8_t*>(p.rows) + static_cast<size_t>(r) * p.row_bytes;
