@@ -52,10 +52,7 @@ class Connection::Exchange final : public Responder {
   // Handlers are posted together when the round of events ends: one wake-up of the pool, not many.
   static void dispatch(std::shared_ptr<Exchange> exchange, IoThread& io) {
     const Route& route = exchange->route_;
-    // Alone, an instant request is answered soonest from here; several are shared among the
-    // workers.
-    const bool alone = io.loop.num_events() <= 1;
-    if (route.on_io_thread || (alone && route.is_instant && route.is_instant(exchange->request_))) {
+    if (route.on_io_thread || (route.is_instant && route.is_instant(exchange->request_))) {
       return run(std::move(exchange));
     }
     io.ready.emplace_back([exchange = std::move(exchange)]() mutable { run(std::move(exchange)); });

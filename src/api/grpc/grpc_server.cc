@@ -71,6 +71,11 @@ void set_limits(grpc::ServerBuilder& builder) {
       {GRPC_ARG_ALLOW_REUSEPORT, 0},  // a port that is taken is an error
       {GRPC_ARG_MAX_CONCURRENT_STREAMS, 100},
       {GRPC_ARG_MAX_METADATA_SIZE, 16 << 10},
+      // A tensor in a few large pieces: at the defaults (16 KiB, 64 KiB, grown by probing) taking a
+      // picture in costs more than its small network does.
+      {GRPC_ARG_HTTP2_MAX_FRAME_SIZE, 1 << 20},
+      {GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 1 << 20},
+      {GRPC_ARG_HTTP2_BDP_PROBE, 0},
       // A peer that is gone without a word is noticed; one that is idle is sent away politely.
       {GRPC_ARG_KEEPALIVE_TIME_MS, 60'000},
       {GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000},

@@ -236,5 +236,43 @@ TEST(OpenvinoModel, InputsThatDoNotGoTogetherAreTheCallersFault) {
   EXPECT_EQ(future.get(), ErrorKind::invalid_argument);
 }
 
+// Softmax over the row: a fixed size beside the batch.
+TEST(OpenvinoModel, InCompanyRowsAreTheSame) {
+  auto loaded = load_from(model_of(ov::element::f32, {-1, 4}, [](const Node& x) {
+    return std::make_shared<ov::op::v1::Softmax>(x, 1);
+  }));
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  TensorModel& model = *(*loaded)->tensor_model();
+  if (model.max_in_company() == 0) GTEST_SKIP() << "one core: nothing runs side by side";
+  const auto run = [&](std::int64_t rows, bool in_company) {
+    std::vector<float> values(static_cast<std::size_t>(4 * rows));
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 7);
+    TensorBatch batch{.in_company = in_company};
+    batch.inputs = {{.shape = Shape{rows, 4}, .parts = {std::as_bytes(std::span(values))}}};
+    std::promise<std::vector<float>> done;
+    model.infer(std::move(batch), [&](Result<TensorResult> result) {
+      const auto data = result ? result->outputs[0].data : std::span<const std::byte>();
+      std::vector<float> out(data.size() / sizeof(float));
+      std::memcpy(out.data(), data.data(), data.size());
+      done.set_value(std::move(out));
+    });
+    return done.get_future().get();
+  };
+  const auto alone = run(1, false);
+  ASSERT_EQ(alone.size(), 4u);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(run(1, true), alone);
+  EXPECT_EQ(run(3, true).size(), 12u) << "more rows than it was compiled for";
+}
+
+TEST(OpenvinoModel, WhoeverSaysHowRunsGetsThat) {
+  for (const char* hint : {"latency", "throughput"}) {
+    ModelSpec spec;
+    spec.performance_hint = hint;
+    auto loaded = load_from(model_of(ov::element::f32, {-1, 2}, doubled), spec);
+    ASSERT_TRUE(loaded);
+    EXPECT_EQ((*loaded)->tensor_model()->max_in_company(), 0) << hint;
+  }
+}
+
 }  // namespace
 }  // namespace millrace::backends

@@ -49,15 +49,15 @@ std::size_t bytes_of(const TensorBatch& batch) {
 class OpenvinoModel::Pool : public std::enable_shared_from_this<Pool> {
  public:
   Pool(ov::CompiledModel compiled, std::vector<DType> input_types, bool open_shapes,
-       std::size_t num_kept)
+       std::size_t num_kept, std::shared_ptr<ShortRuns> short_runs)
       : compiled_(std::move(compiled)),
         input_types_(std::move(input_types)),
         open_shapes_(open_shapes),
-        num_kept_(num_kept) {}
+        num_kept_(num_kept),
+        short_runs_(std::move(short_runs)) {}
 
-  void infer(TensorBatch batch, TensorDone on_done);
+  void infer(TensorBatch batch, bool here, TensorDone on_done);
   void close();
-  bool is_instant(std::size_t bytes) const { return short_runs_.expected_short(bytes); }
 
  private:
   struct Slot {
@@ -91,7 +91,7 @@ class OpenvinoModel::Pool : public std::enable_shared_from_this<Pool> {
   std::deque<std::unique_ptr<Slot>> idle_;
   std::vector<Slot*> running_;
   bool closed_ = false;
-  ShortRuns short_runs_;
+  const std::shared_ptr<ShortRuns> short_runs_;
 };
 
 std::unique_ptr<OpenvinoModel::Pool::Slot> OpenvinoModel::Pool::take() {
@@ -150,7 +150,8 @@ Status OpenvinoModel::Pool::set_inputs(Slot& slot) {
   return {};
 }
 
-void OpenvinoModel::Pool::infer(TensorBatch batch, TensorDone on_done) {
+// `here`: on the caller's thread.
+void OpenvinoModel::Pool::infer(TensorBatch batch, bool here, TensorDone on_done) {
   if (batch.stop.stop_requested()) {
     return on_done(fail(ErrorKind::cancelled, "the request was cancelled"));
   }
@@ -169,10 +170,7 @@ void OpenvinoModel::Pool::infer(TensorBatch batch, TensorDone on_done) {
   }
   slot->started = Clock::now();
   slot->input_ns = ns_between(began, slot->started);
-  // Merged requests mean company: then the threads are better used side by side.
-  const bool alone = std::ranges::all_of(slot->batch.inputs,
-                                         [](const InputTensor& x) { return x.parts.size() <= 1; });
-  slot->runs_here = alone && short_runs_.run_here(bytes_of(slot->batch));
+  slot->runs_here = here;
   slot->runs_here ? run_here(std::move(slot)) : run_elsewhere(std::move(slot));
 }
 
@@ -190,7 +188,7 @@ void OpenvinoModel::Pool::run_here(std::unique_ptr<Slot> slot) {
   } catch (...) {
     failure = std::current_exception();
   }
-  short_runs_.ran_here(bytes, ns_between(raw->started, Clock::now()));
+  short_runs_->ran_here(bytes, ns_between(raw->started, Clock::now()));
   finished(raw, failure);
 }
 
@@ -240,7 +238,7 @@ void OpenvinoModel::Pool::finished(Slot* running, std::exception_ptr failure) {
 // runtime gives the caller's own bytes back as the output.
 TensorResult OpenvinoModel::Pool::result_of(Slot& slot) {
   const TimePoint computed = Clock::now();
-  if (!slot.runs_here) short_runs_.ran_elsewhere(ns_between(slot.started, computed));
+  if (!slot.runs_here) short_runs_->ran_elsewhere(ns_between(slot.started, computed));
   TensorResult result{.input_ns = slot.input_ns, .infer_ns = ns_between(slot.started, computed)};
   const std::size_t num_outputs = compiled_.outputs().size();
   for (std::size_t i = 0; i < num_outputs; ++i) {
@@ -319,7 +317,7 @@ bool has_one_row(const TensorBatch& batch) {
 }  // namespace
 
 OpenvinoModel::OpenvinoModel(ov::CompiledModel compiled, ModelDescription description)
-    : description_(std::move(description)) {
+    : description_(std::move(description)), short_runs_(std::make_shared<ShortRuns>()) {
   max_concurrency_ = most_at_once(compiled);
   pool_ = make_pool(std::move(compiled), max_concurrency_);
 }
@@ -335,22 +333,27 @@ std::shared_ptr<OpenvinoModel::Pool> OpenvinoModel::make_pool(ov::CompiledModel 
   for (const TensorSpec& spec : description_.inputs) types.push_back(spec.dtype);
   return std::make_shared<Pool>(std::move(compiled), std::move(types),
                                 leaves_sizes_open(description_),
-                                static_cast<std::size_t>(2 * num_running + 2));
+                                static_cast<std::size_t>(2 * num_running + 2), short_runs_);
 }
 
 void OpenvinoModel::add_company(ov::CompiledModel compiled) {
   max_in_company_ = most_at_once(compiled);
+  description_.weight_bytes *= 2;  // the runtime packs them for each compiled graph
   company_ = make_pool(std::move(compiled), max_in_company_);
 }
 
 void OpenvinoModel::infer(TensorBatch batch, TensorDone on_done) {
-  const bool beside = company_ && batch.in_company && !pool_->is_instant(bytes_of(batch)) &&
+  // Of merged requests the threads are better used side by side.
+  const bool merged = std::ranges::any_of(
+      batch.inputs, [](const InputTensor& input) { return input.parts.size() > 1; });
+  const bool here = !merged && short_runs_->run_here(bytes_of(batch));
+  const bool beside = !here && company_ && batch.in_company &&
                       (description_.max_batch_size == 0 || has_one_row(batch));
-  (beside ? company_ : pool_)->infer(std::move(batch), std::move(on_done));
+  (beside ? company_ : pool_)->infer(std::move(batch), here, std::move(on_done));
 }
 
 bool OpenvinoModel::is_instant(std::size_t input_bytes) const {
-  return pool_->is_instant(input_bytes);
+  return short_runs_->is_instant(input_bytes);
 }
 
 }  // namespace millrace::backends

@@ -8,6 +8,8 @@
 
 namespace millrace::backends {
 
+class ShortRuns;
+
 class OpenvinoModel final : public Servable, public TensorModel {
  public:
   // The description's inputs and outputs are the compiled model's, in its order.
@@ -30,10 +32,11 @@ class OpenvinoModel final : public Servable, public TensorModel {
  private:
   class Pool;
   std::shared_ptr<Pool> make_pool(ov::CompiledModel compiled, int num_running);
-  const ModelDescription description_;
+  ModelDescription description_;
   const TextAssets text_;
   int max_concurrency_ = 1;
   int max_in_company_ = 0;
+  const std::shared_ptr<ShortRuns> short_runs_;
   std::shared_ptr<Pool> pool_;
   std::shared_ptr<Pool> company_;  // null: there is none
 };
