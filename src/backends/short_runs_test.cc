@@ -5,6 +5,11 @@
 namespace millrace::backends {
 namespace {
 
+// As often as it takes until the times count.
+void tried(ShortRuns& runs, std::size_t bytes, std::int64_t ns) {
+  for (std::uint32_t i = 0; i < ShortRuns::kFirstTries; ++i) runs.ran_here(bytes, ns);
+}
+
 TEST(ShortRuns, NothingIsTriedHereBeforeItWasSeenElsewhere) {
   ShortRuns runs;
   EXPECT_FALSE(runs.run_here(16));
@@ -41,6 +46,13 @@ TEST(ShortRuns, TheFirstRunOfAThreadMayBeLong) {
   EXPECT_TRUE(runs.is_instant(16));
 }
 
+TEST(ShortRuns, AFirstRunBeyondAllMeasureIsNotTheLastTry) {
+  ShortRuns runs;
+  runs.ran_elsewhere(60'000);
+  runs.ran_here(16, 30'000'000);
+  EXPECT_TRUE(runs.run_here(16));
+}
+
 TEST(ShortRuns, LeavesWhenTimesStayLong) {
   ShortRuns runs;
   runs.ran_elsewhere(60'000);
@@ -53,7 +65,7 @@ TEST(ShortRuns, LeavesWhenTimesStayLong) {
 TEST(ShortRuns, LargerInputsAreExpectedToTakeLonger) {
   ShortRuns runs;
   runs.ran_elsewhere(60'000);
-  runs.ran_here(10'000, 20'000);
+  tried(runs, 10'000, 20'000);
   (void)runs.run_here(10'000);
   EXPECT_TRUE(runs.run_here(40'000));
   EXPECT_FALSE(runs.run_here(60'000));
@@ -62,10 +74,10 @@ TEST(ShortRuns, LargerInputsAreExpectedToTakeLonger) {
 TEST(ShortRuns, LooksAgainNowAndThen) {
   ShortRuns runs;
   runs.ran_elsewhere(60'000);
-  runs.ran_here(16, 300'000);
-  int tried = 0;
-  for (std::uint32_t i = 0; i < 4 * ShortRuns::kTryAgainEvery; ++i) tried += runs.run_here(16);
-  EXPECT_EQ(tried, 4);
+  tried(runs, 16, 300'000);
+  int count = 0;
+  for (std::uint32_t i = 0; i < 4 * ShortRuns::kTryAgainEvery; ++i) count += runs.run_here(16);
+  EXPECT_EQ(count, 4);
 }
 
 }  // namespace

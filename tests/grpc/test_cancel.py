@@ -33,7 +33,7 @@ def test_a_cancelled_call_is_not_computed(server):
     cancelled = server.metrics().get(OUTCOME.format("cancelled"), 0)
     with channel_of(server) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-        busy = [stub.ModelInfer.future(slow_request(3000)) for _ in range(3)]
+        busy = [stub.ModelInfer.future(slow_request(3000)) for _ in range(12)]
         queued = [stub.ModelInfer.future(slow_request(1)) for _ in range(5)]
         time.sleep(0.2)
         for call in queued:

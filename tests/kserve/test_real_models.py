@@ -27,7 +27,7 @@ def client(tmp_path_factory):
             "half_plus_two.tflite": "tf_serving_testdata/saved_model_half_plus_two_tflite/00000123/model.tflite",
             "half_plus_two_constant": "tf_serving_testdata/saved_model_half_plus_two_tf2_cpu"}.items():
         (models / name).symlink_to(source / path)
-    with serving(models) as server, client_of(server) as made:
+    with serving(models, "--precision", "exact") as server, client_of(server) as made:
         yield made
 
 
