@@ -206,7 +206,10 @@ Result<ModelHandle> ModelStore::load_model(const FoundModel& found, std::uint64_
   auto servable = found.backend->load(granted.spec, context);
   if (!servable) return pass(servable);
   const ModelDescription& d = (*servable)->describe();
-  if (auto fits = account({.weight_bytes = d.weight_bytes, .kv_cache_bytes = d.kv_cache_bytes});
+  auto signatures = (*servable)->take_signatures();
+  std::int64_t weight_bytes = d.weight_bytes;
+  for (const auto& signature : signatures) weight_bytes += signature->describe().weight_bytes;
+  if (auto fits = account({.weight_bytes = weight_bytes, .kv_cache_bytes = d.kv_cache_bytes});
       !fits) {
     return pass(fits);
   }
@@ -227,7 +230,7 @@ Result<ModelHandle> ModelStore::load_model(const FoundModel& found, std::uint64_
   auto plan = plan_sequences(found.graph.sequence, d);
   if (!plan) return pass(plan);
   return pin(std::make_unique<Model>(found, std::move(*servable), std::move(text), std::move(image),
-                                     metrics_, *std::move(plan)),
+                                     metrics_, *std::move(plan), std::move(signatures)),
              serial);
 }
 

@@ -322,6 +322,14 @@ OpenvinoModel::~OpenvinoModel() {
   pool_->close();
 }
 
+std::vector<std::unique_ptr<Servable>> OpenvinoModel::take_signatures() {
+  return std::move(signatures_);
+}
+
+void OpenvinoModel::add_signature(std::unique_ptr<Servable> signature) {
+  signatures_.push_back(std::move(signature));
+}
+
 void OpenvinoModel::infer(TensorBatch batch, TensorDone on_done) {
   pool_->infer(std::move(batch), std::move(on_done));
 }

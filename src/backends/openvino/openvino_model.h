@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <openvino/openvino.hpp>
+#include <vector>
 
 #include "servable/servable.h"
 
@@ -18,6 +19,8 @@ class OpenvinoModel final : public Servable, public TensorModel {
   const ModelDescription& describe() const override { return description_; }
   const TextAssets& text_assets() const override { return text_; }
   TensorModel* tensor_model() override { return this; }
+  std::vector<std::unique_ptr<Servable>> take_signatures() override;
+  void add_signature(std::unique_ptr<Servable> signature);
 
   void infer(TensorBatch batch, TensorDone on_done) override;
   int max_concurrency() const override { return max_concurrency_; }
@@ -29,6 +32,7 @@ class OpenvinoModel final : public Servable, public TensorModel {
   const TextAssets text_;
   int max_concurrency_ = 1;
   std::shared_ptr<Pool> pool_;
+  std::vector<std::unique_ptr<Servable>> signatures_;
 };
 
 }  // namespace millrace::backends
