@@ -33,7 +33,7 @@ struct ModelSpec {
   std::string batch_axis;
   std::string device;                     // CPU | GPU | NPU | AUTO …
   int num_instances = 0;                  // executions under way at once
-  std::string performance_hint;           // latency | throughput
+  std::string performance_hint;           // auto | latency | throughput
   std::string inference_precision;        // auto | f32 | bf16 | f16
   std::vector<std::string> signatures{};  // of a SavedModel, which to serve; empty: all
   std::filesystem::path cache_dir;        // compiled graphs; empty: none are kept

@@ -42,6 +42,8 @@ struct TensorBatch {
   int priority = 0;             // lower is sooner; of the most urgent request in it
   TimePoint deadline = kNever;  // of the last: waiting longer is in vain
   TraceHandle trace{};          // of a lone request
+  // Others run beside it: what counts is how many are answered a second, not how soon this one is.
+  bool in_company = false;
 };
 
 struct OutputTensor {
@@ -71,6 +73,9 @@ class TensorModel {
   virtual void infer(TensorBatch batch, TensorDone on_done) = 0;
   // How many executions are worth having under way at once; further ones wait in the runtime.
   virtual int max_concurrency() const = 0;
+  // Further executions of one request each that it runs side by side when told (in_company), each
+  // slower than alone, but more a second; 0: it has no such way.
+  virtual int max_in_company() const { return 0; }
   // True where an execution of so many input bytes is expected to be over, on the caller's thread,
   // sooner than another thread could be woken for it: there is nothing to gain by queueing it.
   virtual bool is_instant(std::size_t input_bytes) const {

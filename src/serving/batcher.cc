@@ -30,6 +30,12 @@ int max_running(const TensorModel& model, const ModelDescription& description) {
   return description.max_batch_size > 1 ? model.max_concurrency() : model.max_concurrency() + 1;
 }
 
+// One more lies ready in the runtime, as above. Whoever asked for sizes or a delay wants merging.
+int max_beside(const TensorModel& model, const BatchLimits& limits) {
+  const int most = model.max_in_company();
+  return most == 0 || limits.fixed_delay || !limits.preferred_rows.empty() ? 0 : most + 1;
+}
+
 // The runtime's three parts end to end, up to the result.
 void trace_of(const TraceHandle& trace, TimePoint submitted, TimePoint started, TimePoint now,
               const TensorTimes& times, std::int64_t rows) {
@@ -45,6 +51,12 @@ void trace_of(const TraceHandle& trace, TimePoint submitted, TimePoint started, 
 
 }  // namespace
 
+struct Batcher::Started {
+  TimePoint at{};
+  Turn turn = Turn::whole;
+  int num_running = 1;  // it included
+};
+
 struct Batcher::Item {
   BatchRequest request;
   std::uint64_t serial = 0;
@@ -59,6 +71,7 @@ Batcher::Batcher(TensorModel& model, const ModelDescription& description, Tensor
       stats_(stats),
       options_(std::move(options)),
       max_running_(max_running(model, description)),
+      max_beside_(max_beside(model, options_.limits)),
       policy_(options_.limits) {
   thread_ = std::thread([this] {
     name_this_thread("batcher");
@@ -119,23 +132,23 @@ void Batcher::submit(BatchRequest request) {
   }
   item->serial = next_serial_++;
   const BatchRequest& asked = item->request;
-  const bool starts_here = queue_.empty() && num_running_ < max_running_ &&
-                           (asked.alone || policy_.run_at({.num_requests = 1,
-                                                           .num_rows = asked.num_rows,
-                                                           .oldest = now,
-                                                           .earliest_deadline = asked.deadline},
-                                                          now) <= now);
-  if (starts_here) {
-    ++num_running_;
+  const Waiting lone{.num_requests = 1,
+                     .num_rows = asked.num_rows,
+                     .oldest = now,
+                     .earliest_deadline = asked.deadline};
+  const Turn its = queue_.empty() ? turn(lone, asked.alone) : Turn::none;
+  if (its == Turn::beside ||
+      (its == Turn::whole && (asked.alone || policy_.run_at(lone, now) <= now))) {
+    const int num_running = ++num_running_;
     ++num_unanswered_;
     lock.unlock();
     Items alone;
     alone.push_back(std::move(item));
-    return start(std::move(alone));
+    return start(std::move(alone), its, num_running);
   }
   const std::pair key(asked.priority, item->serial);
-  const bool must_look =
-      num_running_ < max_running_ || asked.deadline != kNever || asked.demote_at != kNever;
+  const bool must_look = num_running_ < std::max(max_running_, max_beside_) ||
+                         asked.deadline != kNever || asked.demote_at != kNever;
   queue_.emplace(key, std::move(item));
   lock.unlock();
   if (must_look) wake_.notify_one();
@@ -192,8 +205,20 @@ Waiting Batcher::waiting() const {
   return all;
 }
 
-Batcher::Items Batcher::take_batch() {
-  const std::int64_t max_rows = policy_.rows_to_take(waiting().num_rows);
+Batcher::Turn Batcher::turn(const Waiting& waiting, bool alone) const {
+  if (max_beside_ == 0) return num_running_ < max_running_ ? Turn::whole : Turn::none;
+  if (num_running_ == 0 && waiting.num_requests <= 1) return Turn::whole;
+  const bool merged = !alone && options_.limits.max_rows > 1 &&
+                      company_.merges(std::max<std::int64_t>(2, waiting.num_rows));
+  if (merged) return num_running_ == 0 ? Turn::whole : Turn::none;
+  return num_running_ < max_beside_ ? Turn::beside : Turn::none;
+}
+
+Batcher::Items Batcher::take_batch(Turn turn) {
+  std::int64_t max_rows = policy_.rows_to_take(waiting().num_rows);
+  if (turn == Turn::beside) max_rows = 0;
+  const std::int64_t enough_to_learn = max_beside_ > 0 ? company_.most_rows() : 0;
+  if (enough_to_learn > 0) max_rows = std::min(max_rows, enough_to_learn);
   Items batch;
   batch.push_back(std::move(queue_.begin()->second));
   queue_.erase(queue_.begin());
@@ -235,15 +260,18 @@ void Batcher::run() {
       continue;
     }
     TimePoint wake_at = next_change();
-    if (!queue_.empty() && num_running_ < max_running_) {
-      const bool alone = queue_.begin()->second->request.alone;
-      const TimePoint run_at = alone ? now : policy_.run_at(waiting(), now);
+    const bool may_run = num_running_ < std::max(max_running_, max_beside_);
+    const Waiting all = queue_.empty() || !may_run ? Waiting{} : waiting();
+    const bool alone = !queue_.empty() && queue_.begin()->second->request.alone;
+    const Turn next = queue_.empty() || !may_run ? Turn::none : turn(all, alone);
+    if (next != Turn::none) {
+      const TimePoint run_at = alone || next == Turn::beside ? now : policy_.run_at(all, now);
       if (run_at <= now) {
-        Items batch = take_batch();
-        ++num_running_;
+        Items batch = take_batch(next);
+        const int num_running = ++num_running_;
         ++num_unanswered_;
         lock.unlock();
-        start(std::move(batch));
+        start(std::move(batch), next, num_running);
         lock.lock();
         continue;
       }
@@ -274,9 +302,10 @@ void Batcher::turn_away(Items departed) {
   }
 }
 
-void Batcher::start(Items items) {
-  const TimePoint started = Clock::now();
+void Batcher::start(Items items, Turn turn, int num_running) {
+  const Started started{.at = Clock::now(), .turn = turn, .num_running = num_running};
   TensorBatch batch;
+  batch.in_company = turn == Turn::beside;
   std::vector<const std::vector<InputTensor>*> inputs;
   batch.priority = items.front()->request.priority;  // as the queue has them
   batch.deadline = items.front()->request.deadline;
@@ -300,15 +329,26 @@ void Batcher::start(Items items) {
                });
 }
 
-void Batcher::finished(Items items, TimePoint started, Result<TensorResult> result) {
+void Batcher::learn(const Started& started, std::int64_t rows, std::size_t num_requests) {
+  const std::chrono::nanoseconds took = Clock::now() - started.at;
+  if (started.turn == Turn::beside) {
+    const double num_running = 0.5 * (started.num_running + num_running_);
+    if (rows == 1) company_.on_beside(num_running, took);
+    return;
+  }
+  policy_.on_batch(rows, took);
+  if (num_requests > 1) company_.on_merged(rows, took);
+}
+
+void Batcher::finished(Items items, const Started& started, Result<TensorResult> result) {
   std::int64_t rows = 0;
   for (const auto& item : items) rows += item->request.num_rows;
   // One bad request must not fail its company: each is tried again by itself.
   const bool try_alone = !result && items.size() > 1;
   {
     std::lock_guard lock(mutex_);
+    if (result) learn(started, rows, items.size());
     --num_running_;
-    if (result) policy_.on_batch(rows, Clock::now() - started);
     if (try_alone && !closing_) {
       for (auto& item : items) {
         item->request.alone = true;
@@ -320,7 +360,7 @@ void Batcher::finished(Items items, TimePoint started, Result<TensorResult> resu
     if (!queue_.empty()) wake_.notify_one();
   }
   if (result) {
-    answer(std::move(items), rows, started, *std::move(result));
+    answer(std::move(items), rows, started.at, *std::move(result));
   } else {
     for (auto& item : items) refuse(std::move(item), result.error());
   }

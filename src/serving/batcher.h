@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "servable/description.h"
 #include "serving/batch_policy.h"
+#include "serving/company_policy.h"
 #include "serving/graph_settings.h"
 #include "serving/tensor_stats.h"
 
@@ -77,15 +78,22 @@ class Batcher {
   // Items are destroyed outside the lock: a stop that is under way may be waiting for it.
   using Queue = std::map<std::pair<int, std::uint64_t>, std::unique_ptr<Item>>;
 
+  // What may start now.
+  enum class Turn { none, whole, beside };
+
   void run();
-  bool take_departed(TimePoint now, Items& out);  // mutex_ held; cancelled or late
-  Waiting waiting() const;                        // mutex_ held; queue not empty
-  Items take_batch();                             // mutex_ held; queue not empty
-  TimePoint next_change() const;                  // mutex_ held; a deadline, or a demotion
-  void demote_late(TimePoint now);                // mutex_ held
-  bool is_full(int priority) const;               // mutex_ held
-  void start(Items items);
-  void finished(Items items, TimePoint started, Result<TensorResult> result);
+  Turn turn(const Waiting& waiting, bool alone) const;  // mutex_ held
+  bool take_departed(TimePoint now, Items& out);        // mutex_ held; cancelled or late
+  Waiting waiting() const;                              // mutex_ held; queue not empty
+  Items take_batch(Turn turn);                          // mutex_ held; queue not empty
+  TimePoint next_change() const;                        // mutex_ held; a deadline, or a demotion
+  void demote_late(TimePoint now);                      // mutex_ held
+  bool is_full(int priority) const;                     // mutex_ held
+  // The running one is counted already.
+  void start(Items items, Turn turn, int num_running);
+  struct Started;
+  void finished(Items items, const Started& started, Result<TensorResult> result);
+  void learn(const Started& started, std::int64_t rows, std::size_t num_requests);  // mutex_ held
   void answer(Items items, std::int64_t rows, TimePoint started, TensorResult result);
   void refuse(std::unique_ptr<Item> item, Error error);
   void turn_away(Items departed);
@@ -94,14 +102,16 @@ class Batcher {
   const ModelDescription& description_;
   TensorStats& stats_;
   const BatcherOptions options_;
-  const int max_running_;
+  const int max_running_;  // each on all threads
+  const int max_beside_;   // on a share of them; 0: never
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable idle_;
   Queue queue_;
   BatchPolicy policy_;
+  CompanyPolicy company_;
   std::uint64_t next_serial_ = 0;
-  int num_running_ = 0;     // batches that the device has
+  int num_running_ = 0;     // executions that the device has
   int num_unanswered_ = 0;  // batches whose replies are not all out
   bool look_for_stopped_ = false;
   bool closing_ = false;

@@ -366,5 +366,64 @@ TEST_F(BatcherTest, WhoIsLateMayWaitBehindAllOthers) {
   EXPECT_EQ(runs[3].values[0], 1);
 }
 
+TEST_F(BatcherTest, WhoeverIsAloneHasTheWholeDeviceAndOthersRunSideBySide) {
+  model.automatic = false;
+  model.company = 2;
+  make(8);
+  std::vector<std::future<Answer>> answers;
+  for (float i = 0; i < 5; ++i) answers.push_back(submit({i, i}));
+  ASSERT_TRUE(model.wait_for_runs(3)) << "two, and one that lies ready";
+  EXPECT_TRUE(queued(2));
+  for (std::size_t i = 0; i < 5; ++i) {
+    ASSERT_TRUE(model.wait_for_runs(i + 1));
+    model.finish_one();
+  }
+  for (auto& answer : answers) EXPECT_TRUE(get(answer));
+  const auto runs = model.runs();
+  ASSERT_EQ(runs.size(), 5u);
+  EXPECT_FALSE(runs[0].in_company);
+  for (std::size_t i = 1; i < 5; ++i) {
+    EXPECT_TRUE(runs[i].in_company);
+    EXPECT_EQ(runs[i].rows, 1);
+  }
+  auto last = submit({9, 9});
+  ASSERT_TRUE(model.wait_for_runs(6));
+  EXPECT_FALSE(model.runs()[5].in_company) << "alone again";
+  model.finish_one();
+  EXPECT_TRUE(get(last));
+}
+
+TEST_F(BatcherTest, AfterSomeSideBySideMergingIsTried) {
+  model.automatic = false;
+  model.company = 2;
+  make(8);
+  std::vector<std::future<Answer>> answers;
+  for (float i = 0; i < 13; ++i) answers.push_back(submit({i, i}));
+  std::size_t num_runs = 0;
+  for (std::size_t rows = 0; rows < 13;) {
+    ASSERT_TRUE(model.wait_for_runs(num_runs + 1));
+    rows += static_cast<std::size_t>(model.runs()[num_runs++].rows);
+    model.finish_one();
+  }
+  for (auto& answer : answers) EXPECT_TRUE(get(answer));
+  std::int64_t most = 0;
+  for (const auto& run : model.runs()) most = std::max(most, run.rows);
+  EXPECT_GT(most, 1);
+}
+
+TEST_F(BatcherTest, WhoeverAsksForSizesGetsThem) {
+  model.automatic = false;
+  model.company = 2;
+  make_with({.preferred_sizes = {4}, .queue = {.max_size = 64}});
+  std::vector<std::future<Answer>> answers;
+  for (float i = 0; i < 5; ++i) answers.push_back(submit({i, i}));
+  for (std::size_t i = 0; i < 2; ++i) {
+    ASSERT_TRUE(model.wait_for_runs(i + 1));
+    model.finish_one();
+  }
+  for (auto& answer : answers) EXPECT_TRUE(get(answer));
+  EXPECT_EQ(model.runs()[1].rows, 4);
+}
+
 }  // namespace
 }  // namespace millrace::serving

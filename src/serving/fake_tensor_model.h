@@ -30,6 +30,7 @@ class FakeTensorModel final : public TensorModel {
  public:
   bool automatic = true;
   int concurrency = 1;
+  int company = 0;
   std::optional<float> poison{};  // a batch with this value in it fails
 
   struct Run {
@@ -37,12 +38,16 @@ class FakeTensorModel final : public TensorModel {
     std::size_t num_parts = 0;
     std::vector<float> values{};
     std::stop_token stop{};
+    bool in_company = false;
   };
 
   void infer(TensorBatch batch, TensorDone on_done) override {
     std::unique_lock lock(mutex_);
     const InputTensor& x = batch.inputs.at(0);
-    Run run{.rows = x.shape[0], .num_parts = x.parts.size(), .stop = batch.stop};
+    Run run{.rows = x.shape[0],
+            .num_parts = x.parts.size(),
+            .stop = batch.stop,
+            .in_company = batch.in_company};
     for (const auto part : x.parts) {
       const std::size_t at = run.values.size();
       run.values.resize(at + part.size() / sizeof(float));
@@ -55,6 +60,7 @@ class FakeTensorModel final : public TensorModel {
     if (automatic) finish_one();
   }
   int max_concurrency() const override { return concurrency; }
+  int max_in_company() const override { return company; }
 
   // Ends the oldest execution that runs; waits for one.
   void finish_one() {

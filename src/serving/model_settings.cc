@@ -60,7 +60,8 @@ struct Values {
     settings.integer("max-sequences", max_sequences, 1, 1 << 20, "");
     settings.text("version-policy", version_policy, "POLICY", "");
     settings.text("device", model.spec.device, "NAME", "");
-    settings.choice("performance-hint", model.spec.performance_hint, {"latency", "throughput"}, "");
+    settings.choice("performance-hint", model.spec.performance_hint,
+                    {"auto", "latency", "throughput"}, "");
     settings.choice("inference-precision", model.spec.inference_precision,
                     {"auto", "f32", "bf16", "f16"}, "");
     settings.texts("signatures", model.spec.signatures, "");

@@ -120,13 +120,10 @@ bool axis_0_is_batch(const std::shared_ptr<ov::Model>& model, const ov::Compiled
   return rows_are_independent(trial, description.inputs, description.outputs);
 }
 
-ov::AnyMap compile_settings(const ModelSpec& spec) {
-  const bool throughput = spec.performance_hint == "throughput";
-  ov::AnyMap settings{
-      {ov::hint::performance_mode.name(),
-       throughput ? ov::hint::PerformanceMode::THROUGHPUT : ov::hint::PerformanceMode::LATENCY},
-      // Other models want the cores too.
-      {ov::hint::enable_cpu_pinning.name(), false}};
+ov::AnyMap compile_settings(const ModelSpec& spec, ov::hint::PerformanceMode mode) {
+  ov::AnyMap settings{{ov::hint::performance_mode.name(), mode},
+                      // Other models want the cores too.
+                      {ov::hint::enable_cpu_pinning.name(), false}};
   if (spec.num_instances > 0) settings.insert(ov::num_streams(spec.num_instances));
   if (spec.num_threads > 0) settings.insert(ov::inference_num_threads(spec.num_threads));
   if (!spec.cache_dir.empty()) settings.insert(ov::cache_dir(spec.cache_dir.string()));
@@ -177,6 +174,42 @@ Result<int> batch_of(const ModelSpec& spec, const std::shared_ptr<ov::Model>& mo
   return wanted;
 }
 
+// Whether to compile the graph once more, to run requests side by side: not where it was said how,
+// nor where holding the weights twice would cost much.
+bool wants_company(const ModelSpec& spec, const ModelDescription& description) {
+  constexpr std::int64_t kMostBytes = std::int64_t{256} << 20;
+  const bool open = spec.performance_hint.empty() || spec.performance_hint == "auto";
+  return open && spec.num_instances == 0 && description.kernels == "cpu" &&
+         description.weight_bytes <= kMostBytes;
+}
+
+// Sizes that are known are computed faster: batchable graphs get one row.
+std::shared_ptr<ov::Model> with_one_row(const std::shared_ptr<ov::Model>& model) {
+  const auto copy = model->clone();
+  std::map<ov::Output<ov::Node>, ov::PartialShape> shapes;
+  for (const auto& input : copy->inputs()) {
+    ov::PartialShape shape = input.get_partial_shape();
+    shape[0] = 1;
+    shapes.emplace(input, std::move(shape));
+  }
+  copy->reshape(shapes);
+  return copy;
+}
+
+void add_company(ov::Core& core, const std::shared_ptr<ov::Model>& model, const ModelSpec& spec,
+                 OpenvinoModel& loaded) {
+  try {
+    const auto graph = loaded.describe().max_batch_size > 0 ? with_one_row(model) : model;
+    ov::CompiledModel compiled = core.compile_model(
+        graph, "CPU", compile_settings(spec, ov::hint::PerformanceMode::THROUGHPUT));
+    if (compiled.get_property(ov::optimal_number_of_infer_requests) > 1) {
+      loaded.add_company(std::move(compiled));
+    }
+  } catch (const std::exception& e) {
+    log_debug("model {}: requests will not run side by side: {}", spec.name, e.what());
+  }
+}
+
 }  // namespace
 
 struct OpenvinoBackend::State {
@@ -213,7 +246,8 @@ class GraphLoad {
   Result<std::unique_ptr<Servable>> load_file();
   Result<std::unique_ptr<Servable>> load_signatures(const SignatureGraphs& graphs);
   std::shared_ptr<ov::Model> first_graph(const SignatureGraphs& graphs);
-  Loaded load_graph(const std::shared_ptr<ov::Model>& model, const Signature& signature);
+  Loaded load_graph(const std::shared_ptr<ov::Model>& model, const Signature& signature,
+                    bool is_first);
   ModelDescription described(const ov::Model& model, const Signature& signature) const;
 
   OpenvinoBackend::State& state_;
@@ -247,18 +281,18 @@ Result<std::unique_ptr<Servable>> GraphLoad::load_file() {
     if (!graphs) return pass(graphs);
     if (!graphs->signatures().empty()) return load_signatures(*graphs);
   }
-  return load_graph(core_->read_model(file_.path.string()), {});
+  return load_graph(core_->read_model(file_.path.string()), {}, true);
 }
 
 Result<std::unique_ptr<Servable>> GraphLoad::load_signatures(const SignatureGraphs& graphs) {
   const auto& signatures = graphs.signatures();
-  auto first = load_graph(first_graph(graphs), signatures[0]);
+  auto first = load_graph(first_graph(graphs), signatures[0], true);
   if (!first) return first;
   for (std::size_t i = 1; i < signatures.size(); ++i) {
     progress(0.8, "its further signatures");
     Loaded further;
     try {
-      further = load_graph(graphs.graph(signatures[i]), signatures[i]);
+      further = load_graph(graphs.graph(signatures[i]), signatures[i], false);
     } catch (const std::exception& e) {
       further = invalid(reason_of(e.what()));
     }
@@ -302,13 +336,15 @@ ModelDescription GraphLoad::described(const ov::Model& model, const Signature& s
 }
 
 GraphLoad::Loaded GraphLoad::load_graph(const std::shared_ptr<ov::Model>& model,
-                                        const Signature& signature) {
+                                        const Signature& signature, bool is_first) {
   auto states = make_state_visible(model);
   if (!states) return invalid(fmt::format("'{}': {}", file_name(), states.error().message));
   ModelDescription description = described(*model, signature);
   progress(0.3, "compiling");
   doing_ = "compile";
-  ov::CompiledModel compiled = core_->compile_model(model, device_, compile_settings(spec_));
+  const auto mode = spec_.performance_hint == "throughput" ? ov::hint::PerformanceMode::THROUGHPUT
+                                                           : ov::hint::PerformanceMode::LATENCY;
+  ov::CompiledModel compiled = core_->compile_model(model, device_, compile_settings(spec_, mode));
   if (Status added = add_specs(compiled, description); !added) {
     added.error().message = fmt::format("'{}': {}", file_name(), added.error().message);
     return pass(added);
@@ -318,8 +354,14 @@ GraphLoad::Loaded GraphLoad::load_graph(const std::shared_ptr<ov::Model>& model,
   const auto batch = batch_of(spec_, model, compiled, description);
   if (!batch) return std::unexpected(batch.error());
   description.max_batch_size = *batch;
+  const bool company = is_first && wants_company(spec_, description);
+  auto loaded = std::make_unique<OpenvinoModel>(std::move(compiled), std::move(description));
+  if (company) {
+    progress(0.9, "compiling for requests side by side");
+    add_company(*core_, model, spec_, *loaded);
+  }
   progress(1, "ready");
-  return std::make_unique<OpenvinoModel>(std::move(compiled), std::move(description));
+  return loaded;
 }
 
 }  // namespace

@@ -305,21 +305,42 @@ bool leaves_sizes_open(const ModelDescription& description) {
   });
 }
 
+int most_at_once(const ov::CompiledModel& compiled) {
+  const auto optimal = compiled.get_property(ov::optimal_number_of_infer_requests);
+  return std::clamp(static_cast<int>(optimal), 1, 256);
+}
+
+bool has_one_row(const TensorBatch& batch) {
+  return std::ranges::all_of(batch.inputs, [](const InputTensor& input) {
+    return input.shape.rank() > 0 && input.shape[0] == 1;
+  });
+}
+
 }  // namespace
 
 OpenvinoModel::OpenvinoModel(ov::CompiledModel compiled, ModelDescription description)
     : description_(std::move(description)) {
-  const auto optimal = compiled.get_property(ov::optimal_number_of_infer_requests);
-  max_concurrency_ = std::clamp(static_cast<int>(optimal), 1, 256);
-  std::vector<DType> types;
-  for (const TensorSpec& spec : description_.inputs) types.push_back(spec.dtype);
-  pool_ =
-      std::make_shared<Pool>(std::move(compiled), std::move(types), leaves_sizes_open(description_),
-                             static_cast<std::size_t>(2 * max_concurrency_ + 2));
+  max_concurrency_ = most_at_once(compiled);
+  pool_ = make_pool(std::move(compiled), max_concurrency_);
 }
 
 OpenvinoModel::~OpenvinoModel() {
   pool_->close();
+  if (company_) company_->close();
+}
+
+std::shared_ptr<OpenvinoModel::Pool> OpenvinoModel::make_pool(ov::CompiledModel compiled,
+                                                              int num_running) {
+  std::vector<DType> types;
+  for (const TensorSpec& spec : description_.inputs) types.push_back(spec.dtype);
+  return std::make_shared<Pool>(std::move(compiled), std::move(types),
+                                leaves_sizes_open(description_),
+                                static_cast<std::size_t>(2 * num_running + 2));
+}
+
+void OpenvinoModel::add_company(ov::CompiledModel compiled) {
+  max_in_company_ = most_at_once(compiled);
+  company_ = make_pool(std::move(compiled), max_in_company_);
 }
 
 std::vector<std::unique_ptr<Servable>> OpenvinoModel::take_signatures() {
@@ -331,7 +352,9 @@ void OpenvinoModel::add_signature(std::unique_ptr<Servable> signature) {
 }
 
 void OpenvinoModel::infer(TensorBatch batch, TensorDone on_done) {
-  pool_->infer(std::move(batch), std::move(on_done));
+  const bool beside = company_ && batch.in_company && !pool_->is_instant(bytes_of(batch)) &&
+                      (description_.max_batch_size == 0 || has_one_row(batch));
+  (beside ? company_ : pool_)->infer(std::move(batch), std::move(on_done));
 }
 
 bool OpenvinoModel::is_instant(std::size_t input_bytes) const {

@@ -13,6 +13,9 @@ class OpenvinoModel final : public Servable, public TensorModel {
  public:
   // The description's inputs and outputs are the compiled model's, in its order.
   OpenvinoModel(ov::CompiledModel compiled, ModelDescription description);
+  // The same graph once more, compiled to run executions of one row (where it is batchable) side by
+  // side. Before the first infer.
+  void add_company(ov::CompiledModel compiled);
   // Ends what runs with `unavailable` and waits for it. Results that are still held stay valid.
   ~OpenvinoModel() override;
 
@@ -24,14 +27,18 @@ class OpenvinoModel final : public Servable, public TensorModel {
 
   void infer(TensorBatch batch, TensorDone on_done) override;
   int max_concurrency() const override { return max_concurrency_; }
+  int max_in_company() const override { return max_in_company_; }
   bool is_instant(std::size_t input_bytes) const override;
 
  private:
   class Pool;
+  std::shared_ptr<Pool> make_pool(ov::CompiledModel compiled, int num_running);
   const ModelDescription description_;
   const TextAssets text_;
   int max_concurrency_ = 1;
+  int max_in_company_ = 0;
   std::shared_ptr<Pool> pool_;
+  std::shared_ptr<Pool> company_;  // null: there is none
   std::vector<std::unique_ptr<Servable>> signatures_;
 };
 

@@ -28,9 +28,9 @@ struct Signature {
   bool of_features = false;  // the inputs are not the file's, but behind its parser of examples
 };
 
-// Those with inputs and outputs, the default first, then by name. Where one takes serialised examples and the
-// graph parses them, its inputs are the features that its outputs need, behind the parser. Empty
-// where the file has none; invalid_argument where it is malformed.
+// Those with inputs and outputs, the default first, then by name. Where one takes serialised
+// examples and the graph parses them, its inputs are the features that its outputs need, behind the
+// parser. Empty where the file has none; invalid_argument where it is malformed.
 Result<std::vector<Signature>> read_signatures(std::string_view file);
 
 // The same file with this signature as its default and only one.

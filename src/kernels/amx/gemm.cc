@@ -6,9 +6,9 @@
 namespace millrace::kernels::amx {
 namespace {
 
-enum class Way { base, few, tiles };
+enum class Way { base, few, tiles, bytes };
 
-// The base table as in Precision::standard: 8-bit activations would save nothing beside tiles.
+// The base table as in Precision::standard: for few rows 8-bit activations would save nothing.
 ExecView for_base(const ExecView& exec) {
   ExecView view = exec;
   if (view.precision == Precision::fast) view.precision = Precision::standard;
@@ -21,12 +21,14 @@ constexpr int kTileRows = 5;
 
 Way way_of(const ExecView& exec, const GemmArgs& args) {
   if (exec.precision == Precision::exact) return Way::base;
-  bool few = true, bf16 = false;
+  bool few = true, bf16 = false, i8 = true;
   for (int p = 0; p < args.num_parts; ++p) {
     few = few && few_can(args.parts[p].weight->kind);
+    i8 = i8 && args.parts[p].weight->kind == DType::i8;
     bf16 = bf16 || args.parts[p].weight->kind == DType::bf16;
   }
   if (few && args.m <= kFewRows && (bf16 || args.m >= kTileRows)) return Way::few;
+  if (i8 && exec.precision == Precision::fast && args.m > kFewRows) return Way::bytes;
   return args.m < kTileRows ? Way::base : Way::tiles;
 }
 
@@ -38,6 +40,8 @@ std::size_t gemm_scratch(const ExecView& exec, const GemmArgs& args) {
       return few_scratch(exec, args);
     case Way::tiles:
       return tiles_scratch(exec, args);
+    case Way::bytes:
+      return bytes_scratch(exec, args);
     default:
       return avx512::gemm_scratch(for_base(exec), args);
   }
@@ -49,6 +53,8 @@ void gemm(const ExecView& exec, const GemmArgs& args) {
       return multiply_few(exec, args);
     case Way::tiles:
       return multiply_tiles(exec, args);
+    case Way::bytes:
+      return multiply_bytes(exec, args);
     default:
       return avx512::gemm(for_base(exec), args);
   }

@@ -9,6 +9,12 @@ namespace millrace::kernels::amx {
 std::size_t tiles_scratch(const ExecView& exec, const GemmArgs& args);
 void multiply_tiles(const ExecView& exec, const GemmArgs& args);
 
+// int8 tiles: x as bytes, one scale for kBytesBlock k of a row. For many rows of kind i8 in
+// Precision::fast.
+constexpr int kBytesBlock = 256;
+std::size_t bytes_scratch(const ExecView& exec, const GemmArgs& args);
+void multiply_bytes(const ExecView& exec, const GemmArgs& args);
+
 // Weights as they are, 16-bit activations. At most kFewRows rows, of kinds that few_can says.
 constexpr int kFewRows = 8;
 bool few_can(DType kind);

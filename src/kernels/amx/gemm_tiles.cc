@@ -11,6 +11,7 @@
 // loaded with the hint that keeps it from displacing B (tileloaddt1). Measured with data that is
 // not zero, tiles multiply at 80 % of the rate that they reach on zeros, however they are fed.
 #include "kernels/amx/gemm.h"
+#include "kernels/amx/pairs.h"
 #include "kernels/amx/tile.h"
 #include "kernels/amx/widen.h"
 #include "kernels/avx512/epilogue.h"
@@ -62,36 +63,6 @@ void convert_rows(const GemmArgs& args, const Shape& shape, Order order, int row
     }
   }
 }
-
-// Lines wanted soon. A few are asked for after every step of k: there they cost next to nothing,
-// while a burst would fill the line buffers that the tile loads need.
-struct Ahead {
-  struct Rows {
-    const uint8_t* at;
-    int64_t stride;  // bytes between rows
-    int lines, rows;
-  };
-  static constexpr int kMost = 8;
-  Rows queue[kMost];
-  int size = 0, current = 0, line = 0;
-  int total = 0, each = 0;
-
-  void add(const void* at, int64_t stride, int lines, int rows) {
-    if (lines <= 0 || rows <= 0) return;
-    queue[size++] = {static_cast<const uint8_t*>(at), stride, lines, rows};
-    total += lines * rows;
-  }
-  void issue() {
-    for (int i = 0; i < each && current < size; ++i) {
-      Rows& rows = queue[current];
-      _mm_prefetch(rows.at + 64 * line, _MM_HINT_T1);
-      if (++line < rows.lines) continue;
-      line = 0;
-      rows.at += rows.stride;
-      if (--rows.rows == 0) ++current;
-    }
-  }
-};
 
 // C[2][2] (+)= A·B over `count` tiles of k. c: [2 panels][all rows][16] f32, `panel_bytes` apart.
 template <bool first, bool both_rows, bool both_panels>
@@ -158,17 +129,6 @@ const uint8_t* widened(const PackedWeight& weight, int panel, int first, int cou
   });
 }
 
-// What a pair of panels is made of.
-struct Pair {
-  int part[2], panel[2];
-  bool both;
-};
-Pair pair_at(const PanelRange& range, bool gated, int index) {
-  if (gated) return {{0, 1}, {range.begin + index, range.begin + index}, true};
-  const int panel = range.begin + 2 * index;
-  return {{range.part, range.part}, {panel, panel + 1}, panel + 1 < range.end};
-}
-
 struct Piece {
   const GemmArgs& args;
   const Shape& shape;
@@ -182,18 +142,6 @@ struct Piece {
   int run_begin(int run) const { return shape.k_tiles / 2 * run / num_runs * 2; }
   int run_tiles(int run) const { return run_begin(run + 1) - run_begin(run); }
 };
-
-// What widened() will read of a panel.
-void add_weights(const PackedWeight& weight, int panel, int first, int tiles, Ahead& ahead) {
-  with_kind(weight.kind, [&]<DType kind>() {
-    const uint8_t* from = panel_at<kind>(weight, panel);
-    const size_t all = padded_k(weight.k) / 32, at = static_cast<size_t>(first);
-    const size_t values = values_bytes<kind>(weight.k), scales = scales_bytes<kind>(weight.k);
-    const size_t count = static_cast<size_t>(tiles);
-    ahead.add(from + values / all * at, 0, static_cast<int>(values / all * count / 64), 1);
-    ahead.add(from + values + scales * at / all, 0, static_cast<int>(scales * count / all / 64), 1);
-  });
-}
 
 // What comes after (run, p): the next pair's weights and a share of the activations of the next
 // run.
