@@ -5,9 +5,12 @@
 #endif
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
 #include <utility>
 
 #include "base/clock.h"
+#include "base/giving_way.h"
 #include "base/log.h"
 #include "base/settings.h"
 #include "serving/model_checks.h"
@@ -17,6 +20,8 @@
 
 namespace millrace::serving {
 namespace {
+
+constexpr std::chrono::seconds kMostTimeGivingWay(60);
 
 std::string limits_of(const ModelDescription& d) {
   if (d.max_model_len > 0) {
@@ -188,6 +193,29 @@ void ModelStore::finish_load(Entry& entry, Result<ModelHandle> model) {
   }
 }
 
+// Beside models that serve, what a load computes takes only what they leave.
+Result<std::unique_ptr<Servable>> ModelStore::load_servable(const FoundModel& found,
+                                                            LoadContext& context) {
+  const bool beside_others = [&] {
+    std::lock_guard lock(mutex_);
+    return num_alive_ > 0;
+  }();
+  std::optional<GivingWay> giving_way;
+  if (beside_others) giving_way.emplace(kMostTimeGivingWay);
+  if (beside_others && !GivingWay::is_possible()) {
+    log_debug(
+        "loading beside other models: without CAP_SYS_NICE or RLIMIT_NICE it competes with "
+        "their requests");
+  }
+  auto servable = found.backend->load(found.spec, context);
+  if (!servable) return servable;
+  if (auto right = check_declarations(found.graph, (*servable)->describe()); !right) {
+    return pass(right);
+  }
+  if (auto warm = warm_up(found.graph.warmup, **servable); !warm) return pass(warm);
+  return servable;
+}
+
 Result<ModelHandle> ModelStore::load_model(const FoundModel& found, std::uint64_t serial,
                                            LoadContext& context) {
   const std::string& name = found.spec.name;
@@ -203,7 +231,7 @@ Result<ModelHandle> ModelStore::load_model(const FoundModel& found, std::uint64_
       !fits) {
     return pass(fits);
   }
-  auto servable = found.backend->load(granted.spec, context);
+  auto servable = load_servable(granted, context);
   if (!servable) return pass(servable);
   const ModelDescription& d = (*servable)->describe();
   auto signatures = (*servable)->take_signatures();
@@ -213,8 +241,6 @@ Result<ModelHandle> ModelStore::load_model(const FoundModel& found, std::uint64_
       !fits) {
     return pass(fits);
   }
-  if (auto right = check_declarations(found.graph, d); !right) return pass(right);
-  if (auto warm = warm_up(found.graph.warmup, **servable); !warm) return pass(warm);
   std::unique_ptr<TextModel> text;
   if ((*servable)->generator()) {
     auto built = TextModel::build((*servable)->text_assets());
