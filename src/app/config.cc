@@ -31,7 +31,7 @@ void declare_model_settings(Settings& settings, ServeConfig& config) {
                 "Reuse the KV blocks of equal prompt starts.");
   settings.integer("threads", config.threads, 0, 1024, "Compute threads; 0: one a core.");
   settings.text("cpu-isa", config.cpu_isa, "NAME",
-                "Kernel table: auto, reference, avx2, avx512, amx.");
+                "Kernel table: auto, reference, avx2, avx512, amx, neon.");
   settings.choice("precision", config.precision, {"exact", "default", "fast"},
                   "How activations may be rounded.");
   settings.choice("kv-cache-dtype", config.kv_cache_dtype, {"auto", "f32", "bf16", "int8"},

@@ -46,9 +46,11 @@ Check check_cpu() {
   const auto has = [&](const char* name) {
     return std::ranges::find(cpu.features, name) != cpu.features.end();
   };
-  if (!has("avx2") && !has("asimd")) {
+  if (!has("avx2") && !has("asimddp")) {
     check.state = CheckState::warn;
-    check.fix = "this CPU has no AVX2: every model will be slow; use a newer machine";
+    check.fix =
+        "this CPU has neither AVX2 nor Arm's dot products: every model will be slow; use a newer "
+        "machine";
   }
   return check;
 }
@@ -67,7 +69,7 @@ Check check_kernels() {
   if (names.size() == 1) {
     check.state = CheckState::warn;
     check.text = "only the reference kernels run here: correct, and very slow";
-    check.fix = "use a machine with AVX2 or newer";
+    check.fix = "use a machine with AVX2, or with Arm's dot products, or newer";
   }
   if (!wrong.empty()) {
     check.state = CheckState::fail;

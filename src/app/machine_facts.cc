@@ -99,10 +99,10 @@ void ask_proc(GpuReport& report) {
 }  // namespace
 
 CpuFacts cpu_facts(const std::string& cpuinfo) {
-  static constexpr std::array<std::string_view, 18> kAsked{
-      "sse4_2",      "avx",      "f16c",     "fma",      "avx2",        "avx_vnni",
-      "avx512f",     "avx512dq", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16",
-      "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16", "asimd",       "sve"};
+  static constexpr std::array<std::string_view, 20> kAsked{
+      "sse4_2",   "avx",      "f16c",     "fma",         "avx2",        "avx_vnni",    "avx512f",
+      "avx512dq", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile",
+      "amx_int8", "amx_bf16", "asimd",    "asimdhp",     "asimddp",     "sve"};
   CpuFacts facts;
   std::istringstream lines(cpuinfo);
   for (std::string line; std::getline(lines, line);) {

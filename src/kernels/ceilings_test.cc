@@ -23,7 +23,7 @@ TEST_P(CeilingsOfEveryTable, are_what_its_instructions_give) {
   EXPECT_GT(ceilings.f32_flops, 1e6);
   EXPECT_LT(ceilings.f32_flops, 1e15);
   EXPECT_EQ(ceilings.bf16_flops > 0, name == "amx");
-  EXPECT_EQ(ceilings.int8_ops > 0, name == "avx2" || name == "avx512" || name == "amx");
+  EXPECT_EQ(ceilings.int8_ops > 0, name != "reference");
 }
 
 TEST_P(CeilingsOfEveryTable, count_operations_by_rounds) {

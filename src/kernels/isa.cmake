@@ -20,7 +20,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   millrace_isa(avx512 FLAGS -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni)
   millrace_isa(amx FLAGS -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mavx512fp16 -mamx-tile -mamx-int8 -mamx-bf16)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
-  millrace_isa(neon FLAGS -march=armv8.2-a+dotprod+fp16)
+  millrace_isa(neon FLAGS -march=armv8.2-a+dotprod+fp16 -ffp-contract=off)
 endif()
 
 # Long unrolled kernels: with sanitizers a build of them takes minutes and gigabytes. The canaries of the

@@ -156,6 +156,50 @@ double amx_int8(long rounds) {
   return 4.0 * 32768 * static_cast<double>(rounds);
 }
 
+#elif defined(__aarch64__)
+
+// clang-format off
+#define MILLRACE_V_CLOBBERS "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", \
+                            "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", \
+                            "v24", "v25", "cc"
+#define MILLRACE_ZERO_ALL_V \
+      ".irp r,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25\n\t" \
+      "movi v\\r\\().4s, #0\n\t" \
+      ".endr\n"
+// clang-format on
+
+// Twenty-four chains cover four cycles of latency on four pipes and more.
+double neon_f32(long rounds) {
+  long left = rounds;
+  asm volatile(MILLRACE_ZERO_ALL_V
+               "1:\n\t"
+               ".irp r,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23\n\t"
+               "fmla v\\r\\().4s, v24.4s, v25.4s\n\t"
+               ".endr\n\t"
+               "subs %0, %0, #1\n\t"
+               "b.ne 1b"
+               : "+r"(left)
+               :
+               : MILLRACE_V_CLOBBERS);
+  return 24.0 * 8 * static_cast<double>(rounds);
+}
+
+// Sixteen multiply-adds of bytes an instruction.
+[[gnu::target("arch=armv8.2-a+dotprod")]] double neon_int8(long rounds) {
+  long left = rounds;
+  asm volatile(MILLRACE_ZERO_ALL_V
+               "1:\n\t"
+               ".irp r,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23\n\t"
+               "sdot v\\r\\().4s, v24.16b, v25.16b\n\t"
+               ".endr\n\t"
+               "subs %0, %0, #1\n\t"
+               "b.ne 1b"
+               : "+r"(left)
+               :
+               : MILLRACE_V_CLOBBERS);
+  return 24.0 * 32 * static_cast<double>(rounds);
+}
+
 #endif
 
 }  // namespace
@@ -165,6 +209,8 @@ PeakLoops peak_loops([[maybe_unused]] std::string_view table_name) {
   if (table_name == "avx2") return {.f32 = avx2_f32, .bf16 = nullptr, .int8 = avx2_int8};
   if (table_name == "avx512") return {.f32 = avx512_f32, .bf16 = nullptr, .int8 = avx512_int8};
   if (table_name == "amx") return {.f32 = avx512_f32, .bf16 = amx_bf16, .int8 = amx_int8};
+#elif defined(__aarch64__)
+  if (table_name == "neon") return {.f32 = neon_f32, .bf16 = nullptr, .int8 = neon_int8};
 #endif
   return {.f32 = scalar_f32, .bf16 = nullptr, .int8 = nullptr};
 }

@@ -8,6 +8,9 @@
 #include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#elif defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 namespace millrace::kernels {
@@ -73,6 +76,14 @@ Machine probe() {
   return machine;
 }
 
+#elif defined(__aarch64__)
+
+// What the folder neon is compiled for: ARMv8.2-A with products of bytes and f16.
+[[maybe_unused]] bool has_neon() {
+  constexpr unsigned long kNeeded = HWCAP_ASIMD | HWCAP_ASIMDHP | HWCAP_FPHP | HWCAP_ASIMDDP;
+  return (getauxval(AT_HWCAP) & kNeeded) == kNeeded;
+}
+
 #endif
 
 std::vector<const Kernels*> probe_tables() {
@@ -89,7 +100,7 @@ std::vector<const Kernels*> probe_tables() {
   if (machine.amx) tables.push_back(&amx_kernels());
 #endif
 #elif defined(__aarch64__) && defined(MILLRACE_KERNELS_NEON)
-  tables.push_back(&neon_kernels());
+  if (has_neon()) tables.push_back(&neon_kernels());
 #endif
   return tables;
 }

@@ -7,6 +7,8 @@
 #include <limits>
 #include <utility>
 
+#include "tensor/half.h"
+
 namespace millrace::models {
 namespace {
 
@@ -14,11 +16,11 @@ constexpr int kNibbles = 32;  // that lie together, the first half in the low on
 constexpr float kLevels = 15;
 
 float as_half(float x) {
-  return static_cast<float>(static_cast<_Float16>(x));
+  return f32_from_f16(f16_from_f32(x));
 }
 
 void put_half(float x, std::byte* to) {
-  const auto half = static_cast<_Float16>(x);
+  const std::uint16_t half = f16_from_f32(x);
   std::memcpy(to, &half, sizeof half);
 }
 

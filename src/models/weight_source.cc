@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "tensor/half.h"
 
 namespace millrace::models {
 namespace {
@@ -48,7 +49,7 @@ void round_to_f16(const float* from, std::size_t count, void* to) {
   auto* out = static_cast<std::byte*>(to);
   for (std::size_t i = 0; i < count; ++i) {
     const float x = std::clamp(from[i], -65504.0f, 65504.0f);
-    const _Float16 half = static_cast<_Float16>(x);
+    const std::uint16_t half = f16_from_f32(x);
     std::memcpy(out + i * sizeof half, &half, sizeof half);
   }
 }

@@ -10,6 +10,7 @@
 
 #include "serving/tensor_checks.h"
 #include "tensor/buffer.h"
+#include "tensor/half.h"
 
 namespace millrace::serving {
 namespace {
@@ -227,7 +228,7 @@ double number_at(const Value& value, std::int64_t i) {
     case DType::f64:
       return element<double>(value, i);
     case DType::f16:
-      return static_cast<double>(element<_Float16>(value, i));
+      return f32_from_f16(element<std::uint16_t>(value, i));
     case DType::bf16:
       return from_bf16(element<std::uint16_t>(value, i));
     case DType::u64:
@@ -278,7 +279,7 @@ void store_number(DType dtype, std::byte* bytes, std::int64_t i, double number) 
     case DType::f64:
       return store(bytes, i, number);
     case DType::f16:
-      return store(bytes, i, static_cast<_Float16>(number));
+      return store(bytes, i, f16_from_f64(number));
     case DType::bf16:
       return store(bytes, i, to_bf16(static_cast<float>(number)));
     case DType::boolean:
