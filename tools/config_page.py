@@ -29,6 +29,7 @@ MODEL_ONLY = {
     "device": ("NAME", "CPU", "Device of a graph model."),
     "performance-hint": ("auto|latency|throughput", "auto", "What the runtime is to favour: one answer's time, answers a second, or the one where a request is alone and the other in company."),
     "inference-precision": ("auto|f32|bf16|f16", "auto", "What the runtime computes in."),
+    "signatures": ("[TEXT, ...]", "all", "Signatures of a SavedModel that are served; the first is the default where there is no serving_default."),
     "sequences": ("true|false", "false", "The model keeps state between the requests of a sequence; [[state]] says so, too."),
     "max-sequence-idle-us": ("N", "60000000", "Microseconds after which an idle sequence is forgotten."),
     "max-sequences": ("N", "4096", "Sequences alive at once."),

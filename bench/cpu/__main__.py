@@ -5,15 +5,16 @@ import pathlib
 import re
 import sys
 
-from cpu import machine
-from cpu.bars import to_svg
+from common import machine
+from common.bars import to_svg
+from common.cores import ROOT, first_cores, pin
+from common.jobs import result_of
+from common.measure import alternate
+from common.process import Failure
+from common.report import number, to_json, to_markdown
 from cpu.files import read_through
-from cpu.jobs import result_of
-from cpu.measure import alternate
 from cpu.plan import NOT_MEASURED, Plan
-from cpu.process import Failure
-from cpu.report import number, to_json, to_markdown
-from cpu.setup import ROOT, Setup, first_cores, pin
+from cpu.setup import Setup
 
 
 def options():

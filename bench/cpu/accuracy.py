@@ -9,10 +9,10 @@ import re
 import sys
 import tempfile
 
+from common.cores import ROOT
+from common.millrace import BUILD, version
+from common.process import Failure, require, run
 from cpu.peers.llamacpp import LlamaCpp
-from cpu.peers.millrace import BUILD, version
-from cpu.process import Failure, require, run
-from cpu.setup import ROOT
 
 TEXTS = ROOT / "tests" / "goldens" / "models" / "smollm2_texts.json"
 

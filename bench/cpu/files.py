@@ -1,11 +1,10 @@
 """The models that rows run on, made when first needed: random weights in real shapes, and the real SmolLM2."""
 import os
 import pathlib
-import subprocess
 import sys
 
-from cpu.process import Failure, require, run
-from cpu.setup import ROOT
+from common.cores import ROOT
+from common.process import Failure, require, run
 
 # For limits: layers, width, query and key/value rows, feed-forward width, vocabulary.
 SIZES = {"smollm2-135m": (30, 576, 576, 192, 1536, 49152), "qwen2.5-0.5b": (24, 896, 896, 128, 4864, 151936),
@@ -73,11 +72,3 @@ class Gpt2Folder:
             run([sys.executable, pathlib.Path(__file__).with_name("make_gpt2.py"), self.setup.smollm2, part])
             os.rename(part, folder)
         return folder
-
-
-def commit():
-    try:
-        return subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True,
-                              check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise Failure(f"no commit: {error}") from error

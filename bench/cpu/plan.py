@@ -1,10 +1,11 @@
 """Every comparison, with its goal. Nothing is run or made here."""
 from dataclasses import dataclass
 
+from common.cores import cpu_has
+from common.goals import Goal
+from common.jobs import Job, Row
 from cpu.accuracy import LlamaDivergence, OurDivergence
 from cpu.files import Gpt2Folder, ModelFile, layer_parameters
-from cpu.goals import Goal
-from cpu.jobs import Job, Row
 from cpu.peers.llamacpp_batched import LlamaBatched
 from cpu.peers.llamacpp_bench import LlamaBench
 from cpu.peers.llamacpp_server import LlamaServer
@@ -12,7 +13,6 @@ from cpu.peers.millrace import Offline, Server
 from cpu.peers.openvino_side import OpenVino
 from cpu.peers.transformers_side import Transformers
 from cpu.serving import ColdStart, Loaded
-from cpu.setup import cpu_has
 from cpu.tokenizer import HfTokenizer, OurTokenizer
 
 TOKENS = "tok/s"

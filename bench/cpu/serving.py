@@ -3,7 +3,7 @@ import asyncio
 
 from load_client import run_load
 
-from cpu.process import Failure
+from common.process import Failure
 
 
 def load(url, model, users, requests, prompt, output, vocabulary, seed):

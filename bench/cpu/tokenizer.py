@@ -4,9 +4,9 @@ import pathlib
 import tempfile
 import time
 
-from cpu.peers.millrace import BUILD, version
-from cpu.process import require, run
-from cpu.setup import ROOT
+from common.cores import ROOT
+from common.millrace import BUILD, version
+from common.process import require, run
 
 TEXTS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "ARCHITECTURE.md", ROOT / "src" / "engine" / "README.md"]
 LEAST_BYTES = 1 << 20

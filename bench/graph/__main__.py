@@ -6,13 +6,13 @@ import re
 import sys
 from dataclasses import dataclass
 
-from cpu import machine
-from cpu.bars import to_svg
-from cpu.jobs import result_of
-from cpu.measure import alternate
-from cpu.process import Failure
-from cpu.report import number, to_json, to_markdown
-from cpu.setup import ROOT, first_cores, pin
+from common import machine
+from common.bars import to_svg
+from common.cores import ROOT, first_cores, pin
+from common.jobs import result_of
+from common.measure import alternate
+from common.process import Failure
+from common.report import number, to_json, to_markdown
 from graph.plan import Plan
 
 
@@ -50,7 +50,8 @@ def measure(job, setup):
     except (Failure, OSError) as failure:
         print(f"  {failure}")
         return []
-    ours, peer = alternate(job.ours, job.peer, setup.rounds, lambda text: print(text, flush=True))
+    rounds = min(setup.rounds, job.most_rounds or setup.rounds)
+    ours, peer = alternate(job.ours, job.peer, rounds, lambda text: print(text, flush=True))
     return [result_of(row, job, ours, peer, {}) for row in job.rows]
 
 

@@ -1,7 +1,9 @@
-// A closed-loop HTTP/1.1 client for measuring servers: N keep-alive connections, each sends the same request again as soon as it
-// has its answer. One thread, epoll, no copies beyond the socket's.
-// usage: http_load PORT CONNECTIONS SECONDS TARGET HEADER_FILE BODY_FILE        prints one line of JSON
-// HEADER_FILE: header lines for the request (CRLF each); Host and Content-Length are added. Every answer must be a 200.
+// An HTTP/1.1 client for measuring servers: N keep-alive connections, each sends the same request
+// again as soon as it has its answer. With RATE, requests arrive by chance instead, so many a
+// second, each waits for a free connection, and its time counts from its arrival. One thread,
+// epoll, no copies beyond the socket's. usage: http_load PORT CONNECTIONS SECONDS TARGET
+// HEADER_FILE BODY_FILE [RATE]        prints one line of JSON HEADER_FILE: header lines for the
+// request (CRLF each); Host and Content-Length are added. Every answer must be a 200.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -14,8 +16,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <fstream>
 #include <iterator>
+#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,8 +42,8 @@ std::string file_text(const char* path) {
 struct Connection {
   int fd = -1;
   std::size_t sent = 0;
-  std::string head;            // of the answer, until its end is seen
-  long body_left = -1;         // -1: the head is not whole yet
+  std::string head;     // of the answer, until its end is seen
+  long body_left = -1;  // -1: the head is not whole yet
   Clock::time_point started{};
 };
 
@@ -48,6 +52,25 @@ struct Load {
   Clock::time_point count_from{}, end{};
   std::vector<float> latencies_us;
   int epoll = -1;
+  double rate = 0;                        // 0: a closed loop
+  Clock::time_point next{};               // arrival
+  std::deque<Clock::time_point> waiting;  // arrived, not sent
+  std::vector<Connection*> idle;
+  std::mt19937 random{1};
+
+  // What has arrived goes out where a connection is free. The nanoseconds until the next arrival.
+  long send_arrived() {
+    if (rate <= 0) return 100'000'000;
+    const auto now = Clock::now();
+    std::exponential_distribution<double> gap(rate);
+    for (; next <= now; next += std::chrono::nanoseconds(static_cast<long>(gap(random) * 1e9)))
+      waiting.push_back(next);
+    for (; !waiting.empty() && !idle.empty(); waiting.pop_front(), idle.pop_back()) {
+      begin(*idle.back());
+      idle.back()->started = waiting.front();
+    }
+    return std::chrono::nanoseconds(next - now).count();
+  }
 
   void want(Connection& c, unsigned events) {
     epoll_event event{.events = events, .data = {.ptr = &c}};
@@ -102,7 +125,11 @@ struct Load {
     if (c.started >= count_from && now <= end) {
       latencies_us.push_back(std::chrono::duration<float, std::micro>(now - c.started).count());
     }
-    if (now < end) begin(c);
+    if (rate > 0) {
+      idle.push_back(&c);
+    } else if (now < end) {
+      begin(c);
+    }
   }
 };
 
@@ -119,35 +146,49 @@ int connected(int port) {
 }
 
 float quantile(const std::vector<float>& sorted, double q) {
-  return sorted.empty() ? 0 : sorted[static_cast<std::size_t>(q * static_cast<double>(sorted.size() - 1))];
+  return sorted.empty()
+             ? 0
+             : sorted[static_cast<std::size_t>(q * static_cast<double>(sorted.size() - 1))];
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 7) die("usage: http_load PORT CONNECTIONS SECONDS TARGET HEADER_FILE BODY_FILE");
+  if (argc != 7 && argc != 8)
+    die("usage: http_load PORT CONNECTIONS SECONDS TARGET HEADER_FILE BODY_FILE [RATE]");
   const int port = std::atoi(argv[1]);
   const double seconds = std::atof(argv[3]);
   const std::string body = file_text(argv[6]);
   Load load;
-  load.request = "POST " + std::string(argv[4]) + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) +
+  if (argc == 8) load.rate = std::atof(argv[7]);
+  load.request = "POST " + std::string(argv[4]) +
+                 " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) +
                  "\r\n" + file_text(argv[5]) + "\r\n" + body;
   load.epoll = epoll_create1(0);
   std::vector<Connection> connections(static_cast<std::size_t>(std::atoi(argv[2])));
   const auto start = Clock::now();
-  load.count_from = start + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds * 0.2));
-  load.end = load.count_from + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  load.count_from = start + std::chrono::duration_cast<Clock::duration>(
+                                std::chrono::duration<double>(seconds * 0.2));
+  load.end = load.count_from +
+             std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
   for (Connection& c : connections) {
     c.fd = connected(port);
     epoll_event event{.events = EPOLLIN, .data = {.ptr = &c}};
     epoll_ctl(load.epoll, EPOLL_CTL_ADD, c.fd, &event);
     const int flags = fcntl(c.fd, F_GETFL);
     fcntl(c.fd, F_SETFL, flags | O_NONBLOCK);
-    load.begin(c);
+    if (load.rate > 0) {
+      load.idle.push_back(&c);
+    } else {
+      load.begin(c);
+    }
   }
+  load.next = Clock::now();
   while (Clock::now() < load.end) {
     epoll_event events[64];
-    const int n = epoll_wait(load.epoll, events, 64, 100);
+    const timespec at_most{.tv_sec = 0,
+                           .tv_nsec = std::clamp(load.send_arrived(), 0L, 100'000'000L)};
+    const int n = epoll_pwait2(load.epoll, events, 64, &at_most, nullptr);
     for (int i = 0; i < n; ++i) {
       auto& c = *static_cast<Connection*>(events[i].data.ptr);
       if (events[i].events & EPOLLOUT) load.send_more(c);
@@ -156,6 +197,8 @@ int main(int argc, char** argv) {
   }
   auto& all = load.latencies_us;
   std::ranges::sort(all);
-  std::printf("{\"requests_per_second\": %.6g, \"p50_us\": %.6g, \"p99_us\": %.6g, \"requests\": %zu}\n",
-              static_cast<double>(all.size()) / seconds, quantile(all, 0.5), quantile(all, 0.99), all.size());
+  std::printf(
+      "{\"requests_per_second\": %.6g, \"p50_us\": %.6g, \"p99_us\": %.6g, \"requests\": %zu}\n",
+      static_cast<double>(all.size()) / seconds, quantile(all, 0.5), quantile(all, 0.99),
+      all.size());
 }

@@ -1,7 +1,8 @@
 """Every comparison of graph serving, with its goal. Nothing is run or made here."""
-from cpu.goals import Goal
-from cpu.jobs import Job, Row
+from common.goals import Goal
+from common.jobs import Job, Row
 from graph.peers.echo import BareEcho
+from graph.peers.loading import Beside, Pace, Reloaded, TwoModels
 from graph.peers.runtime import BenchmarkApp
 from graph.peers.services import Millrace, MillraceGrpc, PythonService
 from graph.requests import of_graph
@@ -19,7 +20,7 @@ class Plan:
         return GraphFile(self.setup, shape, kind)
 
     def jobs(self):
-        parts = (self.against_runtime, self.against_bare_loop, self.batching, self.against_python)
+        parts = (self.against_runtime, self.against_bare_loop, self.batching, self.against_python, self.loading)
         return [job for part in parts for job in part()]
 
     def against_runtime(self):
@@ -51,3 +52,15 @@ class Plan:
         file = self.file("resnet50", "int8")
         yield Job(Millrace(self.setup, file, 32), PythonService(self.setup, file, 32),
                   [Row("resnet50 int8, 32 clients against ONNX Runtime in FastAPI", PICTURES, "rate", Goal(2))], file)
+
+    def loading(self):
+        """A model alone and while another is loaded beside it."""
+        comes = self.file("gigabyte")
+        for shape in ("mobilenet-v2", "wide-mlp"):
+            serves = self.file(shape)
+            pace = Pace(TwoModels(self.setup, serves, comes))
+            yield Job(Beside(self.setup, serves, comes, pace, True), Beside(self.setup, serves, comes, pace, False),
+                      [Row(f"{shape} at 70 % load while 1 GB is loaded, p99", "µs", "p99_us", Goal(1 / 1.1), higher=False)], serves)
+        comes = self.file("resnet50")
+        yield Job(Reloaded(self.setup, self.file("identity"), comes), None,
+                  [Row("memory after 100 loads and unloads", "MiB", "grown_mib", Goal(at_most=32), higher=False)], comes, most_rounds=1)

@@ -2,7 +2,7 @@
 import pathlib
 import tempfile
 
-from cpu.process import run, run_json
+from common.process import run, run_json
 
 HERE = pathlib.Path(__file__).parent
 _folder = tempfile.TemporaryDirectory(prefix="millrace-bench-")
@@ -19,13 +19,14 @@ def program(name):
     return _built[name]
 
 
-def http_load(port, connections, seconds, target, request):
-    """Figures of a closed loop: requests_per_second, p50_us, p99_us."""
+def http_load(port, connections, seconds, target, request, rate=None):
+    """Figures of a closed loop, or of `rate` requests a second that arrive by chance: requests_per_second, p50_us, p99_us."""
     with tempfile.TemporaryDirectory() as folder:
         head, body = pathlib.Path(folder) / "head", pathlib.Path(folder) / "body"
         head.write_bytes(request.head)
         body.write_bytes(request.body)
-        return run_json([program("http_load"), port, connections, seconds, target, head, body], 60 + 2 * seconds)
+        paced = [] if rate is None else [rate]
+        return run_json([program("http_load"), port, connections, seconds, target, head, body, *paced], 60 + 2 * seconds)
 
 
 def grpc_load(port, calls, seconds, message):

@@ -54,8 +54,8 @@ def of_graph(graph):
     """What is sent to a graph of shapes.py."""
     if graph == "identity":
         return kserve_binary("x", "FP32", np.ones((1, 4), np.float32))
-    if graph == "wide-mlp":
-        return kserve_binary("x", "FP32", np.ones((1, 2048), np.float32))
+    if graph in ("wide-mlp", "gigabyte"):
+        return kserve_binary("x", "FP32", np.ones((1, 2048 if graph == "wide-mlp" else 4096), np.float32))
     return kserve_binary("picture", "UINT8", picture())
 
 

@@ -136,11 +136,11 @@ def identity(path, int8=False):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
 
 
-def wide_mlp(path, int8=False):
+def wide_mlp(path, int8=False, width=2048, layers=3):
     """Three products whose weights do not fit a cache: a row alone is bound by memory, so batches pay."""
-    g, width = Builder(False), 2048
+    g = Builder(False)
     x = "x"
-    for _ in range(3):
+    for _ in range(layers):
         x = g.node("Relu", [g.node("MatMul", [x, g.weight((width, width), width)])])
     g.nodes.append(helper.make_node("Identity", [x], ["y"]))
     f32 = TensorProto.FLOAT
@@ -149,7 +149,12 @@ def wide_mlp(path, int8=False):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
 
 
-SHAPES = {"wide-mlp": wide_mlp, "resnet50": resnet50, "mobilenet-v2": mobilenet_v2, "identity": identity}
+def gigabyte(path, int8=False):
+    """2**30 bytes of weights: what takes long to load."""
+    wide_mlp(path, width=4096, layers=16)
+
+
+SHAPES = {"wide-mlp": wide_mlp, "gigabyte": gigabyte, "resnet50": resnet50, "mobilenet-v2": mobilenet_v2, "identity": identity}
 
 
 class GraphFile:

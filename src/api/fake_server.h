@@ -31,10 +31,11 @@ class FakeResponder final : public net::Responder {
     done_ = true;
     changed_.notify_all();
   }
-  void start(int status, std::string_view content_type) override {
+  void start(int status, std::string_view content_type, net::HeaderFields headers) override {
     std::lock_guard lock(mutex_);
     ++num_answers;
     whole.status = status;
+    whole.headers = std::move(headers);
     whole.content_type = content_type;
   }
   bool write(std::string chunk) override {

@@ -60,6 +60,25 @@ TEST_F(TracingTest, WhoAsksIsTraced) {
   EXPECT_EQ(trace.at("spans").at(0).at("depth").as_int64(), 0);
 }
 
+TEST_F(TracingTest, TheAnswerNamesItsTrace) {
+  const auto named = [](const Answer& answer) -> std::string {
+    for (const auto& [name, value] : answer.whole.headers) {
+      if (name == "x-trace-id") return value;
+    }
+    return "none";
+  };
+  EXPECT_EQ(named(chat({})), "none");
+  const std::string whole = named(chat({{"x-trace", "1"}}));
+  EXPECT_EQ(ui().at("traces").at(0).at("id").as_string(), whole);
+  auto http =
+      FakeServer::request("POST", "/v1/completions", R"({"model":"m","prompt":"a","stream":true})");
+  http.headers["x-trace"] = "1";
+  const std::string streamed = named(server.ask(std::move(http)));
+  EXPECT_EQ(streamed.size(), 32u);
+  EXPECT_EQ(admin("/traces/" + streamed).status, 200);
+  EXPECT_NE(streamed, whole);
+}
+
 TEST_F(TracingTest, TheCallersTraceIdIsKept) {
   ASSERT_EQ(
       chat({{"traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}}).status,

@@ -29,8 +29,8 @@ class Connection::Exchange final : public Responder {
   ~Exchange() override { connection_->abandon(serial_); }
 
   void send(HttpResponse response) override { connection_->send(serial_, std::move(response)); }
-  void start(int status, std::string_view type) override {
-    connection_->start(serial_, status, type);
+  void start(int status, std::string_view type, HeaderFields headers) override {
+    connection_->start(serial_, status, type, std::move(headers));
   }
   bool write(std::string chunk) override { return connection_->write(serial_, chunk); }
   void finish() override { connection_->finish(serial_); }

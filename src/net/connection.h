@@ -70,7 +70,7 @@ class Connection final : public EventLoop::Watcher,
 
   // The Responder calls of request `serial`; any thread. Stale serials are ignored.
   void send(std::uint64_t serial, HttpResponse response);
-  void start(std::uint64_t serial, int status, std::string_view content_type);
+  void start(std::uint64_t serial, int status, std::string_view content_type, HeaderFields headers);
   bool write(std::uint64_t serial, std::string_view chunk);
   void finish(std::uint64_t serial);
   void abandon(std::uint64_t serial);

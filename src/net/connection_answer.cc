@@ -92,19 +92,21 @@ void Connection::send(std::uint64_t serial, HttpResponse response) {
   after_output();
 }
 
-void Connection::start(std::uint64_t serial, int status, std::string_view content_type) {
+void Connection::start(std::uint64_t serial, int status, std::string_view content_type,
+                       HeaderFields headers) {
   std::lock_guard lock(mutex_);
   if (!active(serial) || current_.started) return;
   current_.started = true;
   current_.status = status;
   current_.framing = current_.http_1_0 ? BodyFraming::until_close : BodyFraming::chunked;
   current_.close = must_close() || current_.http_1_0;
-  static const std::vector<std::pair<std::string, std::string>> kEventStream = {
-      {"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}};
-  const bool events = content_type.starts_with("text/event-stream");
+  if (content_type.starts_with("text/event-stream")) {
+    headers.emplace_back("Cache-Control", "no-cache");
+    headers.emplace_back("X-Accel-Buffering", "no");
+  }
   out_.push(format_response_head({.status = status,
                                   .content_type = content_type,
-                                  .headers = events ? &kEventStream : nullptr,
+                                  .headers = &headers,
                                   .request_id = current_.request_id,
                                   .framing = current_.framing,
                                   .close = current_.close}));

@@ -57,11 +57,13 @@ struct HttpRequest {
   std::string_view header(std::string_view name) const;
 };
 
+using HeaderFields = std::vector<std::pair<std::string, std::string>>;
+
 struct HttpResponse {
   int status = 200;
   std::string content_type = "application/json";
   std::string body{};
-  std::vector<std::pair<std::string, std::string>> headers{};  // further ones
+  HeaderFields headers{};  // further ones
 };
 
 // The answer to one request. Every call is thread-safe and never blocks; calls after the peer is
@@ -74,7 +76,8 @@ class Responder {
 
   // A streamed body (chunked). write() queues; when more than the stream buffer limit waits because
   // the peer reads slowly, it returns false and the stream is aborted. An empty chunk is nothing.
-  virtual void start(int status, std::string_view content_type) = 0;
+  virtual void start(int status, std::string_view content_type, HeaderFields headers) = 0;
+  void start(int status, std::string_view content_type) { start(status, content_type, {}); }
   virtual bool write(std::string chunk) = 0;
   virtual void finish() = 0;
 

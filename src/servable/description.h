@@ -31,11 +31,12 @@ struct ModelSpec {
   int max_batch_size = 0;  // rows that requests to a graph are merged to; 1: never merged
   // Graphs. Whether axis 0 is a batch: auto (tried out) | 0 (it is) | none (it is not).
   std::string batch_axis;
-  std::string device;               // CPU | GPU | NPU | AUTO …
-  int num_instances = 0;            // executions under way at once
-  std::string performance_hint;     // auto | latency | throughput
-  std::string inference_precision;  // auto | f32 | bf16 | f16
-  std::filesystem::path cache_dir;  // compiled graphs; empty: none are kept
+  std::string device;                     // CPU | GPU | NPU | AUTO …
+  int num_instances = 0;                  // executions under way at once
+  std::string performance_hint;           // auto | latency | throughput
+  std::string inference_precision;        // auto | f32 | bf16 | f16
+  std::vector<std::string> signatures{};  // of a SavedModel, which to serve; empty: all
+  std::filesystem::path cache_dir;        // compiled graphs; empty: none are kept
   bool enable_prefix_caching = true;
   std::map<std::string, std::string> sim;  // cost model of the sim backend
 };
@@ -53,6 +54,7 @@ struct ModelDescription {
   std::string weights;  // "q4_1"
   std::string task;     // "classify" | "detect": what may be asked of it about pictures; else empty
   std::string kernels;  // "amx"
+  std::string signature, signature_method;  // of a SavedModel: "serving_default" and what it is for
   std::int64_t num_parameters = 0;
   std::int64_t weight_bytes = 0;  // resident, after packing
   std::int64_t kv_cache_bytes = 0;

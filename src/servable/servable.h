@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/channel.h"
 #include "base/metrics.h"
@@ -47,6 +48,9 @@ class Servable {
   virtual Generator* generator() { return nullptr; }
   virtual Embedder* embedder() { return nullptr; }
   virtual TensorModel* tensor_model() { return nullptr; }
+  // Models of the same files under names of their own (ModelDescription::signature): given away
+  // once.
+  virtual std::vector<std::unique_ptr<Servable>> take_signatures() { return {}; }
 };
 
 // What loading may use and must report to.

@@ -23,9 +23,11 @@ namespace millrace::serving {
 // One loaded version of a model. Immutable; its parts are thread-safe.
 class Model {
  public:
-  // `plan`: of sequence models (plan_sequences), else nothing.
+  // `plan`: of sequence models (plan_sequences), else nothing. `signatures`: what the servable had
+  // of them.
   Model(FoundModel found, std::unique_ptr<Servable> servable, std::unique_ptr<TextModel> text,
-        std::optional<ImageModel> image, Metrics& metrics, std::optional<SequencePlan> plan = {});
+        std::optional<ImageModel> image, Metrics& metrics, std::optional<SequencePlan> plan = {},
+        std::vector<std::unique_ptr<Servable>> signatures = {});
 
   const std::string& name() const { return found_.spec.name; }
   const std::string& version() const { return found_.version; }
@@ -49,11 +51,17 @@ class Model {
   const TensorStats* tensor_stats() const { return stats_.get(); }
   // The names of an output's indices (label_filename); empty where there are none.
   const std::vector<std::string>& output_labels(std::string_view output) const;
+  // Its name as one of a SavedModel's; of other models what TensorFlow Serving calls theirs.
+  std::string_view signature() const;
+  // The further ones: models without image, state and what an operator's file says of tensors.
+  const std::vector<std::unique_ptr<const Model>>& signatures() const { return signatures_; }
   std::int64_t created() const { return created_; }  // seconds since 1970
   // Changes when the answers may: model, version, weights, kernels.
   const std::string& fingerprint() const { return fingerprint_; }
 
  private:
+  Model(const Model& whole, std::unique_ptr<Servable> signature);
+
   FoundModel found_;
   std::string fingerprint_;
   std::int64_t created_;
@@ -62,13 +70,18 @@ class Model {
   std::vector<Reshape> input_reshapes_, output_reshapes_;  // by index in description()
   std::unique_ptr<TextModel> text_;
   std::optional<ImageModel> image_;
-  std::unique_ptr<TensorStats> stats_;
+  std::shared_ptr<TensorStats> stats_;       // the same in all signatures
   std::unique_ptr<Batcher> batcher_;         // goes before what it uses
   std::unique_ptr<SequenceRoom> sequences_;  // goes first
+  std::vector<std::unique_ptr<const Model>> signatures_;
 };
 
 // Pins a model: every request in flight holds one, so the model outlives them all. Whoever drops
 // the last one hands the model to the store's own thread, which takes it down.
 using ModelHandle = std::shared_ptr<const Model>;
+
+// The same files under another of their signatures; pins the model. An empty name is the model's
+// own. invalid_argument ("signature_name") where there is none of that name.
+Result<ModelHandle> find_signature(const ModelHandle& model, std::string_view name);
 
 }  // namespace millrace::serving

@@ -5,9 +5,12 @@
 #endif
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
 #include <utility>
 
 #include "base/clock.h"
+#include "base/giving_way.h"
 #include "base/log.h"
 #include "base/settings.h"
 #include "serving/model_checks.h"
@@ -17,6 +20,8 @@
 
 namespace millrace::serving {
 namespace {
+
+constexpr std::chrono::seconds kMostTimeGivingWay(60);
 
 std::string limits_of(const ModelDescription& d) {
   if (d.max_model_len > 0) {
@@ -188,6 +193,29 @@ void ModelStore::finish_load(Entry& entry, Result<ModelHandle> model) {
   }
 }
 
+// Beside models that serve, what a load computes takes only what they leave.
+Result<std::unique_ptr<Servable>> ModelStore::load_servable(const FoundModel& found,
+                                                            LoadContext& context) {
+  const bool beside_others = [&] {
+    std::lock_guard lock(mutex_);
+    return num_alive_ > 0;
+  }();
+  std::optional<GivingWay> giving_way;
+  if (beside_others) giving_way.emplace(kMostTimeGivingWay);
+  if (beside_others && !GivingWay::is_possible()) {
+    log_debug(
+        "loading beside other models: without CAP_SYS_NICE or RLIMIT_NICE it competes with "
+        "their requests");
+  }
+  auto servable = found.backend->load(found.spec, context);
+  if (!servable) return servable;
+  if (auto right = check_declarations(found.graph, (*servable)->describe()); !right) {
+    return pass(right);
+  }
+  if (auto warm = warm_up(found.graph.warmup, **servable); !warm) return pass(warm);
+  return servable;
+}
+
 Result<ModelHandle> ModelStore::load_model(const FoundModel& found, std::uint64_t serial,
                                            LoadContext& context) {
   const std::string& name = found.spec.name;
@@ -203,15 +231,16 @@ Result<ModelHandle> ModelStore::load_model(const FoundModel& found, std::uint64_
       !fits) {
     return pass(fits);
   }
-  auto servable = found.backend->load(granted.spec, context);
+  auto servable = load_servable(granted, context);
   if (!servable) return pass(servable);
   const ModelDescription& d = (*servable)->describe();
-  if (auto fits = account({.weight_bytes = d.weight_bytes, .kv_cache_bytes = d.kv_cache_bytes});
+  auto signatures = (*servable)->take_signatures();
+  std::int64_t weight_bytes = d.weight_bytes;
+  for (const auto& signature : signatures) weight_bytes += signature->describe().weight_bytes;
+  if (auto fits = account({.weight_bytes = weight_bytes, .kv_cache_bytes = d.kv_cache_bytes});
       !fits) {
     return pass(fits);
   }
-  if (auto right = check_declarations(found.graph, d); !right) return pass(right);
-  if (auto warm = warm_up(found.graph.warmup, **servable); !warm) return pass(warm);
   std::unique_ptr<TextModel> text;
   if ((*servable)->generator()) {
     auto built = TextModel::build((*servable)->text_assets());
@@ -227,7 +256,7 @@ Result<ModelHandle> ModelStore::load_model(const FoundModel& found, std::uint64_
   auto plan = plan_sequences(found.graph.sequence, d);
   if (!plan) return pass(plan);
   return pin(std::make_unique<Model>(found, std::move(*servable), std::move(text), std::move(image),
-                                     metrics_, *std::move(plan)),
+                                     metrics_, *std::move(plan), std::move(signatures)),
              serial);
 }
 

@@ -64,6 +64,7 @@ struct Values {
                     {"auto", "latency", "throughput"}, "");
     settings.choice("inference-precision", model.spec.inference_precision,
                     {"auto", "f32", "bf16", "f16"}, "");
+    settings.texts("signatures", model.spec.signatures, "");
     settings.choice("batch-axis", model.spec.batch_axis, {"auto", "0", "none"}, "");
   }
 

@@ -80,6 +80,7 @@ device = "AUTO"
 batch-axis = "none"
 performance-hint = "throughput"
 inference-precision = "f32"
+signatures = ["serving_default", "regress_x_to_y"]
 [version-labels]
 stable = 3
 [image]
@@ -103,6 +104,7 @@ name = "x"
   EXPECT_EQ(spec.batch_axis, "none");
   EXPECT_EQ(spec.performance_hint, "throughput");
   EXPECT_EQ(spec.inference_precision, "f32");
+  EXPECT_EQ(spec.signatures, (std::vector<std::string>{"serving_default", "regress_x_to_y"}));
 }
 
 TEST_F(ModelSettingsTest, StatesControlsAndWarmUpAreTables) {

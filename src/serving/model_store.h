@@ -141,6 +141,7 @@ class ModelStore {
   void retry_others(bool loaded);                     // mutex_ held
   Result<ModelHandle> load_model(const FoundModel& found, std::uint64_t serial,
                                  LoadContext& context);
+  Result<std::unique_ptr<Servable>> load_servable(const FoundModel& found, LoadContext& context);
   std::int64_t kv_share(const FoundModel& found) const;  // mutex_ held
   ModelHandle pin(std::unique_ptr<Model> model, std::uint64_t serial);
   Entry& entry_of(const Model& model);                       // mutex_ held

@@ -226,7 +226,12 @@ class Reader {
             queue.default_timeout = std::chrono::microseconds(*timeout);
             return {};
           }},
-         {"allow_timeout_override", {}},
+         {"allow_timeout_override",
+          [&](const PbtxtField& f) -> Status {
+            if (f.text != "true")
+              source_.ignored(f, "is not honoured: a request may be more urgent");
+            return {};
+          }},
          {"max_queue_size", number(queue.max_size, 0)}});
   }
 

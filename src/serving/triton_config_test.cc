@@ -76,6 +76,21 @@ optimization { graph { level: 1 } }
             std::vector<std::string>{"config.pbtxt:15: optimization means nothing here: ignored"});
 }
 
+TEST_F(TritonConfigTest, WhatIsNotHonouredIsSaid) {
+  ASSERT_TRUE(
+      apply("dynamic_batching { preserve_ordering: false\n"
+            "default_queue_policy { allow_timeout_override: true } }"));
+  EXPECT_TRUE(model.warnings.empty());
+  ASSERT_TRUE(
+      apply("dynamic_batching { preserve_ordering: true\n"
+            "default_queue_policy { allow_timeout_override: false } }"));
+  EXPECT_EQ(model.warnings,
+            (std::vector<std::string>{
+                "config.pbtxt:1: preserve_ordering is not honoured",
+                "config.pbtxt:2: allow_timeout_override is not honoured: a request may be more "
+                "urgent"}));
+}
+
 TEST_F(TritonConfigTest, SequencesAndWarmUp) {
   folder.file("initial_state/zeros", 8);
   folder.file("warmup/x.bin", 12);

@@ -3,7 +3,7 @@ import pathlib
 
 import pytest
 
-from cpu.jobs import flags_of
+from common.jobs import flags_of
 from cpu.plan import Plan
 from cpu.setup import Setup
 

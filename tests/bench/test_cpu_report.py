@@ -4,14 +4,14 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from common.bars import to_svg
+from common.goals import Goal, ratio, series
+from common.jobs import Job, Row, result_of
+from common.machine import highest, limits
+from common.measure import alternate
+from common.process import Failure, run, run_json
+from common.report import cell, number, to_json, to_markdown
 from cpu.accuracy import llama_kl, our_figures
-from cpu.bars import to_svg
-from cpu.goals import Goal, ratio, series
-from cpu.jobs import Job, Row, result_of
-from cpu.machine import highest, limits
-from cpu.measure import alternate
-from cpu.process import Failure, run, run_json
-from cpu.report import cell, number, to_json, to_markdown
 
 HEAD = {"date": "2026-01-02", "commit": "abc", "binary": "millrace 1 (abc)", "rounds": 3, "quick": False,
         "machine": {"cores": [0, 1], "threads": 2, "doctor": {"cpu": {"model": "A <CPU> | 1", "features": ["avx2"]}},

@@ -4,7 +4,7 @@ import json
 import onnx
 import pytest
 
-from cpu.goals import Goal
+from common.goals import Goal
 from graph.plan import Plan
 from graph.requests import of_graph
 from graph.shapes import SHAPES, GraphFile

@@ -9,6 +9,7 @@ import pytest
 import tritonclient.grpc as triton
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "kserve"))
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "tfserving"))  # saved_models
 from graphs import make_all  # noqa: E402
 from live_server import ROOT, serving  # noqa: E402
 

@@ -5,6 +5,7 @@ import pytest
 
 from conftest import channel_of, data_folder
 from live_server import serving
+from saved_models import make_models
 
 F32 = 1  # tensorflow.DT_FLOAT
 
@@ -46,7 +47,7 @@ def test_refusals(tf, channel):
             (request_of(tf, "none", good), grpc.StatusCode.NOT_FOUND),
             (request_of(tf, "add_sub", good, version=7), grpc.StatusCode.NOT_FOUND),
             (request_of(tf, "add_sub", good, version=-2**63), grpc.StatusCode.NOT_FOUND),
-            (request_of(tf, "add_sub", good, version_label="stable"), grpc.StatusCode.INVALID_ARGUMENT),
+            (request_of(tf, "add_sub", good, version_label="stable"), grpc.StatusCode.NOT_FOUND),
             (request_of(tf, "add_sub", good, signature_name="other"), grpc.StatusCode.INVALID_ARGUMENT),
             (request_of(tf, "add_sub", {"a": ((1, 4), {})}), grpc.StatusCode.INVALID_ARGUMENT),
             (request_of(tf, "add_sub", good | {"a": ((1, -4), {})}), grpc.StatusCode.INVALID_ARGUMENT),
@@ -75,16 +76,54 @@ def test_metadata_and_status(tf, channel):
     assert failed.model_version_status[0].status.error_code != 0
 
 
-def test_half_plus_two(tf, tmp_path):
-    models = tmp_path / "models"
-    models.mkdir()
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
     source = data_folder("A_models", "tf_serving_testdata")
-    (models / "half_plus_two").symlink_to(source / "saved_model_half_plus_two_tf2_cpu")
+    models = make_models(tmp_path_factory.mktemp("saved") / "models", source)
     (models / "lite.tflite").symlink_to(source / "saved_model_half_plus_two_tflite" / "00000123" / "model.tflite")
     with serving(models) as own, channel_of(own) as channel:
-        stub = tf[2].PredictionServiceStub(channel)
-        status = tf[2].ModelServiceStub(channel).GetModelStatus(
-            tf[1].GetModelStatusRequest(model_spec={"name": "half_plus_two"}))
-        assert [(one.version, one.state) for one in status.model_version_status] == [(123, tf[1].ModelVersionStatus.AVAILABLE)]
-        answer = stub.Predict(request_of(tf, "lite", {"x": ((1, 1), {"float_val": [5]})}))
-        assert values(answer.outputs["y"]).item() == 4.5
+        yield channel
+
+
+def test_two_versions_of_a_saved_model(tf, recorded):
+    _, pb, stubs = tf
+    stub = stubs.PredictionServiceStub(recorded)
+    x = {"x": ((3, 1), {"float_val": [1, 2, 5]})}
+    for chosen, version, add in [({}, 124, 3), ({"version": 123}, 123, 2), ({"version": 124}, 124, 3),
+                                 ({"version_label": "stable"}, 123, 2), ({"version_label": "canary"}, 124, 3)]:
+        answer = stub.Predict(request_of(tf, "half_plus_two", x, **chosen))
+        assert values(answer.outputs["y"]).tolist() == [[0.5 + add], [1 + add], [2.5 + add]]
+        spec = answer.model_spec
+        assert (spec.name, spec.version.value, spec.signature_name) == ("half_plus_two", version, "serving_default")
+    for chosen in ({"version": 125}, {"version_label": "absent"}, {"version_label": "123"}):
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.Predict(request_of(tf, "half_plus_two", x, **chosen))
+        assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+    status = stubs.ModelServiceStub(recorded)
+    for spec, versions in [({}, [123, 124]), ({"version": {"value": 124}}, [124]), ({"version_label": "stable"}, [123])]:
+        found = status.GetModelStatus(pb.GetModelStatusRequest(model_spec={"name": "half_plus_two", **spec}))
+        assert sorted(one.version for one in found.model_version_status) == versions
+        assert all(one.state == pb.ModelVersionStatus.AVAILABLE for one in found.model_version_status)
+
+
+def test_signatures_of_a_saved_model(tf, recorded):
+    _, pb, stubs = tf
+    stub = stubs.PredictionServiceStub(recorded)
+    answer = stub.Predict(request_of(tf, "half_plus_two", {"inputs": ((1, 1), {"float_val": [2]})}, version=123,
+                                     signature_name="regress_x2_to_y3"))
+    assert values(answer.outputs["outputs"]).item() == 4 and answer.model_spec.signature_name == "regress_x2_to_y3"
+    about = stub.GetModelMetadata(pb.GetModelMetadataRequest(model_spec={"name": "half_plus_two", "version": {"value": 123}},
+                                                             metadata_field=["signature_def"]))
+    signatures = pb.SignatureDefMap()
+    assert about.metadata["signature_def"].Unpack(signatures)
+    methods = {name: signature.method_name.rsplit("/")[-1] for name, signature in signatures.signature_def.items()}
+    assert methods == {"serving_default": "predict", "classify_x_to_y": "classify", "regress_x_to_y": "regress",
+                       "regress_x_to_y2": "regress", "regress_x2_to_y3": "regress"}
+
+
+def test_other_forms_of_half_plus_two(tf, recorded):
+    stub = tf[2].PredictionServiceStub(recorded)
+    lite = stub.Predict(request_of(tf, "lite", {"x": ((1, 1), {"float_val": [5]})}))
+    assert values(lite.outputs["y"]).item() == 4.5
+    functions = stub.Predict(request_of(tf, "functions", {"x": ((1,), {"float_val": [5]})}))
+    assert values(functions.outputs["y"]).item() == 4.5

@@ -1,5 +1,7 @@
 """Real networks answer real pictures as was recorded, and as their runtime answers Pillow's pictures. Needs MILLRACE_DATA."""
 import json
+import pathlib
+import sys
 
 import numpy as np
 import openvino
@@ -8,50 +10,20 @@ import requests
 import tritonclient.http as triton
 from PIL import Image
 
-from live_server import serving
-from pictures import add_model, cropped, data_folder, opened
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+from demo_models.find_and_cut import find_and_cut  # noqa: E402
+from live_server import serving  # noqa: E402
+from pictures import add_model, cropped, data_folder, opened  # noqa: E402
 
 CIFAR = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 IMAGENET = 'mean = [0.485, 0.456, 0.406]\nstd = [0.229, 0.224, 0.225]\n'
 # Finds things, names each by the other model, and draws where they are.
-PIPELINE = """
-[input.file]
-dtype = "BYTES"
-shape = [1]
-[[step]]
-name = "picture"
-do = "decode_image"
-inputs = "input.file"
-[[step]]
-name = "whole"
-do = "fit_image"
-size = [416, 416]
-resize = "letterbox"
-pad_place = "right-bottom"
-channels = "bgr"
-scale = 1
-inputs = "picture"
-[[step]]
-name = "detector"
-model = "yolox"
-inputs = ["whole.tensor"]
-[[step]]
-name = "found"
-do = "yolox_boxes"
+YOLOX_BOXES = """do = "yolox_boxes"
 size = [416, 416]
 score_threshold = 0.5
 inputs = "detector"
-[[step]]
-name = "boxes"
-do = "boxes_to_picture"
-inputs = { boxes = "found.boxes", placement = "whole.placement", image = "picture" }
-[[step]]
-name = "parts"
-do = "crop_boxes"
-size = [224, 224]
-mean = [0.485, 0.456, 0.406]
-std = [0.229, 0.224, 0.225]
-inputs = { image = "picture", boxes = "boxes" }
+"""
+NAMED_AND_DRAWN = """
 [[step]]
 name = "namer"
 model = "squeezenet"
@@ -78,6 +50,8 @@ from = "names.indices"
 [output.picture]
 from = "answer"
 """
+FIT = 'size = [416, 416]\nresize = "letterbox"\npad_place = "right-bottom"\nchannels = "bgr"\nscale = 1'
+PIPELINE = find_and_cut("yolox", FIT, YOLOX_BOXES, "size = [224, 224]\n" + IMAGENET) + NAMED_AND_DRAWN
 
 
 @pytest.fixture(scope="module")

@@ -1,62 +1,32 @@
 """A detector and a classifier of coloured squares, whose answers are known by arithmetic, and the pipeline of both."""
-import struct
-import zlib
+import pathlib
+import sys
 
 import numpy as np
 from onnx import helper
 
-from graphs import constant, save, tensor
-from pipeline_models import F32, pipeline
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+from demo_models import png  # noqa: E402
+from demo_models.find_and_cut import find_and_cut  # noqa: E402
+from graphs import constant, save, tensor  # noqa: E402
+from pipeline_models import F32, pipeline  # noqa: E402
 
 SIDE, CELL = 64, 16  # the detector's input, and its cells: a box each
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
-NAME_SQUARES = """
-description = "Finds squares of one colour, cuts them out, names the colour of each."
+HEAD = """description = "Finds squares of one colour, cuts them out, names the colour of each."
 task = "detect"
 
-[input.file]
-dtype = "BYTES"
-shape = [1]
-
-[[step]]
-name = "picture"
-do = "decode_image"
-inputs = "input.file"
-
-[[step]]
-name = "prepared"
-do = "fit_image"
-size = [64, 64]
-resize = "stretch"
-inputs = "picture"
-
-[[step]]
-name = "detect"
-model = "square_detector"
-inputs = { image = "prepared.tensor" }
-
-[[step]]
-name = "found"
-do = "nms"
+"""
+FOUND = """do = "nms"
 score_threshold = 0.9
-inputs = { boxes = "detect.boxes", scores = "detect.scores" }
-
-[[step]]
-name = "places"
-do = "boxes_to_picture"
-inputs = { boxes = "found.boxes", placement = "prepared.placement", image = "picture" }
-
-[[step]]
-name = "squares"
-do = "crop_boxes"
-size = [8, 8]
-inputs = { image = "picture", boxes = "places" }
-
+inputs = { boxes = "detector.boxes", scores = "detector.scores" }
+"""
+NAMED = """
 [[step]]
 name = "classify"
 model = "colour_classifier"
-inputs = { image = "squares" }
+inputs = { image = "parts" }
 
 [[step]]
 name = "colour"
@@ -68,21 +38,13 @@ inputs = "classify.colours"
 name = "answer"
 do = "map_json"
 each_row = true
-inputs = { colour = "colour.labels", score = "found.scores", box = "places" }
+inputs = { colour = "colour.labels", score = "found.scores", box = "boxes" }
 
 [output.json]
 from = "answer"
 """
-
-
-def png(pixels):
-    """A PNG file of [height, width, 3] bytes."""
-    height, width, _ = pixels.shape
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-            + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+NAME_SQUARES = HEAD + find_and_cut("square_detector", 'size = [64, 64]\nresize = "stretch"', FOUND, "size = [8, 8]",
+                                   '{ image = "whole.tensor" }') + NAMED
 
 
 def squares(cells, scale=2):
@@ -91,7 +53,7 @@ def squares(cells, scale=2):
     side = CELL * scale
     for (row, column), colour in cells.items():
         pixels[row * side:(row + 1) * side, column * side:(column + 1) * side] = COLOURS[colour]
-    return png(pixels)
+    return png.encode(pixels)
 
 
 def make_picture_models(folder):

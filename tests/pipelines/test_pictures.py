@@ -44,11 +44,17 @@ def test_every_stage_is_in_the_trace(pictures):
     ask(pictures, squares({(1, 1): "red", (2, 2): "blue"}, SCALE), headers={"x-trace": "1"})
     events = requests.get(pictures.admin_url + "/traces?limit=1", timeout=10).json()["traceEvents"]
     begins = {e["name"]: e["ts"] for e in events if e["ph"] == "X"}
-    order = ["picture", "prepared", "detect", "found", "places", "squares", "classify", "colour", "answer"]
+    order = ["picture", "whole", "detector", "found", "boxes", "parts", "classify", "colour", "answer"]
     times = [begins[name] for name in order]
     assert times == sorted(times)
     rows = next(e["args"]["rows"] for e in events if e["name"] == "classify")
     assert rows == 2
+
+
+def test_image_routes_say_where_a_pipeline_is_asked(pictures):
+    files = {"image": ("x.png", squares({(1, 1): "red"}, SCALE))}
+    answer = requests.post(pictures.url + "/v1/images/detect", data={"model": "name_squares"}, files=files, timeout=30)
+    assert answer.status_code == 400 and "send the pictures to /v2/models/name_squares/infer" in answer.json()["error"]["message"]
 
 
 def test_a_picture_that_is_none(pictures):

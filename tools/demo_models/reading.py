@@ -1,51 +1,19 @@
 """The folder demo-read: a pipeline of both models, and its card."""
 from . import measuring, networks
+from .find_and_cut import find_and_cut
 from .scenes import CLASSIFY_SIZE, DETECT_SIZE
 
-PIPELINE = """description = "Finds digits and shapes in a picture, cuts each out and names it."
-
-[input.file]
-dtype = "BYTES"    # a JPEG, PNG or WebP
-shape = [1]
-
-[[step]]
-name = "picture"
-do = "decode_image"
-inputs = "input.file"
-
-[[step]]
-name = "whole"
-do = "fit_image"
-{detect}
-inputs = "picture"
-
-[[step]]
-name = "detector"
-model = "demo-detect"
-inputs = {{ image = "whole.tensor" }}
-
-[[step]]
-name = "found"
-do = "nms"
+DESCRIPTION = 'description = "Finds digits and shapes in a picture, cuts each out and names it."\n\n'
+FOUND = """do = "nms"
 score_threshold = {score}
 iou_threshold = {iou}
 inputs = {{ boxes = "detector.boxes", scores = "detector.scores" }}
-
-[[step]]
-name = "boxes"
-do = "boxes_to_picture"
-inputs = {{ boxes = "found.boxes", placement = "whole.placement", image = "picture" }}
-
-[[step]]
-name = "parts"
-do = "crop_boxes"
-{classify}
-inputs = {{ image = "picture", boxes = "boxes" }}
-
+"""
+NAMED = """
 [[step]]
 name = "namer"
 model = "demo-classify"
-inputs = {{ image = "parts" }}
+inputs = { image = "parts" }
 
 [[step]]
 name = "sure"
@@ -89,8 +57,9 @@ def preparation(size):
 
 
 def pipeline():
-    return PIPELINE.format(detect=preparation(DETECT_SIZE), classify=preparation(CLASSIFY_SIZE), score=measuring.SCORE_THRESHOLD,
-                           iou=measuring.IOU_THRESHOLD)
+    found = FOUND.format(score=measuring.SCORE_THRESHOLD, iou=measuring.IOU_THRESHOLD)
+    return DESCRIPTION + find_and_cut("demo-detect", preparation(DETECT_SIZE), found, preparation(CLASSIFY_SIZE),
+                                      '{ image = "whole.tensor" }') + NAMED
 
 
 def card(figures):

@@ -1,7 +1,7 @@
 """What llama.cpp's programs share: where they are and what they call themselves."""
 import subprocess
 
-from cpu.process import require
+from common.process import require
 
 BUILD = "build it with bench/peers/build_llamacpp"
 

@@ -1,8 +1,8 @@
 """llama-batched-bench: decode of several sequences at once, each with a prompt of its own."""
 import json
 
+from common.process import Failure, run
 from cpu.peers.llamacpp import LlamaCpp
-from cpu.process import Failure, run
 
 
 class LlamaBatched(LlamaCpp):

@@ -1,6 +1,6 @@
 """llama-bench: prefill and decode of one sequence."""
+from common.process import Failure, run_json
 from cpu.peers.llamacpp import LlamaCpp
-from cpu.process import Failure, run_json
 
 
 class LlamaBench(LlamaCpp):

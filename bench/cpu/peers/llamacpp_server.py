@@ -1,8 +1,8 @@
 """llama-server: as many slots as users, each with room for one request."""
 import contextlib
 
+from common.process import free_port, server
 from cpu.peers.llamacpp import LlamaCpp
-from cpu.process import free_port, server
 
 SLOT = 1024  # tokens
 

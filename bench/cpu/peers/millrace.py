@@ -5,13 +5,8 @@ import os
 import pathlib
 import tempfile
 
-from cpu.process import free_port, require, run, server
-
-BUILD = "build it with `make build`, or name it with --binary"
-
-
-def version(setup):
-    return run([setup.binary, "version"], 30).splitlines()[0].strip()
+from common.millrace import BUILD, version
+from common.process import free_port, require, run, server
 
 
 class Offline:

@@ -3,7 +3,7 @@ import pathlib
 import sys
 from importlib import metadata
 
-from cpu.process import run_json
+from common.process import run_json
 
 WORKER = pathlib.Path(__file__).with_name("openvino_worker.py")
 

@@ -4,7 +4,7 @@ import pathlib
 import sys
 from importlib import metadata
 
-from cpu.process import free_port, server
+from common.process import free_port, server
 
 SERVICE = pathlib.Path(__file__).with_name("transformers_service.py")
 

@@ -4,7 +4,7 @@ import socket
 import subprocess
 import time
 
-from cpu.process import Failure, free_port
+from common.process import Failure, free_port
 from graph.programs import http_load, program
 
 

@@ -4,7 +4,7 @@ import pathlib
 import sys
 import tempfile
 
-from cpu.process import Failure, require, run
+from common.process import Failure, require, run
 
 
 class BenchmarkApp:

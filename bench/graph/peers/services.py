@@ -6,9 +6,9 @@ import sys
 import tempfile
 from importlib import metadata
 
-from cpu.peers.millrace import BUILD
-from cpu.peers.millrace import version as millrace_version
-from cpu.process import free_port, require, server
+from common.millrace import BUILD
+from common.millrace import version as millrace_version
+from common.process import free_port, require, server
 from graph.programs import grpc_load, http_load
 from graph.requests import of_graph, picture_message, raw_picture
 

@@ -253,7 +253,7 @@ TEST_F(GrpcCallsTest, PredictOfTensorFlowServing) {
   request.mutable_model_spec()->mutable_version()->set_value(2);
   EXPECT_EQ(code(kPredict, request), 5);
   request.mutable_model_spec()->set_version_label("stable");
-  EXPECT_EQ(code(kPredict, request), 3);
+  EXPECT_EQ(code(kPredict, request), 5);
   request.mutable_model_spec()->clear_version_choice();
   request.mutable_model_spec()->set_signature_name("other");
   EXPECT_EQ(code(kPredict, request), 3);

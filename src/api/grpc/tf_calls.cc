@@ -19,24 +19,19 @@ namespace {
 
 namespace tfs = tensorflow::serving;
 
-constexpr std::string_view kSignature = "serving_default";
 constexpr const char* kPredictMethod = "tensorflow/serving/predict";
 constexpr const char* kMetadataField = "signature_def";
 
 Result<serving::ModelHandle> find(const ApiContext& context, const tfs::ModelSpec& spec) {
+  std::string version;
   if (spec.version_choice_case() == tfs::ModelSpec::kVersionLabel) {
-    return invalid("version labels are not served; name the version, or none", "version_label");
+    const auto labelled = context.store.find_label(spec.name(), spec.version_label());
+    if (!labelled) return labelled;
+    version = (*labelled)->version();
+  } else if (spec.has_version()) {
+    version = fmt::format("{}", spec.version().value());
   }
-  const std::string version = spec.has_version() ? fmt::format("{}", spec.version().value()) : "";
   return kserve_model(context, spec.name(), version);
-}
-
-Status check_signature(const tfs::ModelSpec& spec) {
-  const std::string& name = spec.signature_name();
-  if (name.empty() || name == kSignature) return {};
-  return invalid(
-      fmt::format("the model has no signature {}; it has '{}'", safe_name(name), kSignature),
-      "signature_name");
 }
 
 std::int64_t number_of(std::string_view version) {
@@ -62,7 +57,7 @@ struct Pending {
     answer = std::unexpected(Error{});
     if (!response) return call->fail(response.error());
     describe(*model, *response->mutable_model_spec());
-    response->mutable_model_spec()->set_signature_name(std::string(kSignature));
+    response->mutable_model_spec()->set_signature_name(std::string(model->signature()));
     call->answer(response->SerializeAsString());
   }
 };
@@ -71,7 +66,8 @@ Status start(const ApiContext& context, const std::shared_ptr<Call>& call,
              std::shared_ptr<const tfs::PredictRequest> message, TimePoint arrival) {
   auto model = find(context, message->model_spec());
   if (!model) return pass(model);
-  if (Status ok = check_signature(message->model_spec()); !ok) return ok;
+  model = serving::find_signature(*model, message->model_spec().signature_name());
+  if (!model) return pass(model);
   serving::TensorRequest request{.model = *model,
                                  .arrival = arrival,
                                  .deadline = tensor_deadline(context, *call, arrival),
@@ -83,6 +79,17 @@ Status start(const ApiContext& context, const std::shared_ptr<Call>& call,
   return context.tensors.infer(std::move(request), [pending](Result<serving::TensorAnswer> answer) {
     pending->deliver(std::move(answer));
   });
+}
+
+tensorflow::SignatureDef signature_of(const serving::Model& model) {
+  const ModelDescription& d = model.description();
+  tensorflow::SignatureDef signature;
+  for (const TensorSpec& spec : d.inputs) (*signature.mutable_inputs())[spec.name] = tf_info(spec);
+  for (const TensorSpec& spec : d.outputs) {
+    (*signature.mutable_outputs())[spec.name] = tf_info(spec);
+  }
+  signature.set_method_name(d.signature_method.empty() ? kPredictMethod : d.signature_method);
+  return signature;
 }
 
 tfs::ModelVersionStatus::State state_of(serving::ModelState state) {
@@ -129,14 +136,12 @@ Result<tfs::GetModelMetadataResponse> get_tf_metadata(const ApiContext& context,
   }
   auto model = find(context, request.model_spec());
   if (!model) return pass(model);
-  const ModelDescription& d = (*model)->description();
   tfs::SignatureDefMap signatures;
-  auto& signature = (*signatures.mutable_signature_def())[std::string(kSignature)];
-  for (const TensorSpec& spec : d.inputs) (*signature.mutable_inputs())[spec.name] = tf_info(spec);
-  for (const TensorSpec& spec : d.outputs) {
-    (*signature.mutable_outputs())[spec.name] = tf_info(spec);
+  auto& all = *signatures.mutable_signature_def();
+  all[std::string((*model)->signature())] = signature_of(**model);
+  for (const auto& other : (*model)->signatures()) {
+    all[std::string(other->signature())] = signature_of(*other);
   }
-  signature.set_method_name(kPredictMethod);
   tfs::GetModelMetadataResponse response;
   describe(**model, *response.mutable_model_spec());
   auto& any = (*response.mutable_metadata())[kMetadataField];
@@ -153,6 +158,10 @@ Result<tfs::GetModelStatusResponse> get_tf_status(const ApiContext& context,
     const std::int64_t version = number_of(status.version);
     if (!same_name(status.name, spec.name())) continue;
     if (spec.has_version() && spec.version().value() != version) continue;
+    const bool is_labelled = spec.version_choice_case() == tfs::ModelSpec::kVersionLabel;
+    if (is_labelled &&
+        std::ranges::find(status.labels, spec.version_label()) == status.labels.end())
+      continue;
     auto& out = *response.add_model_version_status();
     out.set_version(version);
     out.set_state(state_of(status.state));

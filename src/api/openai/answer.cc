@@ -12,6 +12,11 @@ constexpr std::string_view kEventStream = "text/event-stream";
 constexpr std::string_view kDone = "data: [DONE]\n\n";
 constexpr std::string_view kPing = ": ping\n\n";
 
+net::HeaderFields headers_of(const AnswerHead& head) {
+  if (head.trace_id.empty()) return {};
+  return {{"x-trace-id", head.trace_id}};
+}
+
 // The first delta decides the status: until then an error is an ordinary error answer.
 class StreamSink final : public serving::TextSink {
  public:
@@ -42,7 +47,9 @@ class StreamSink final : public serving::TextSink {
 
  private:
   bool write(std::string events) {
-    if (!std::exchange(started_, true)) respond_->start(200, kEventStream);
+    if (!std::exchange(started_, true)) {
+      respond_->start(200, kEventStream, headers_of(format_->head()));
+    }
     return respond_->write(std::move(events));
   }
 
@@ -73,7 +80,9 @@ class WholeSink final : public serving::TextSink {
     return true;
   }
   void on_end(const TokenUsage& usage) override {
-    respond_->send({.status = 200, .body = format_->whole(choices_, usage)});
+    respond_->send({.status = 200,
+                    .body = format_->whole(choices_, usage),
+                    .headers = headers_of(format_->head())});
   }
   void on_error(const Error& error) override { respond_->send(error_response(error)); }
 

@@ -30,6 +30,7 @@ struct AnswerHead {
   std::int64_t created = 0;
   std::string model;
   std::string fingerprint;
+  std::string trace_id{};  // of a traced request
   bool include_usage = false;
   bool continuous_usage = false;
   bool return_token_ids = false;

@@ -92,7 +92,7 @@ void write_status(JsonWriter& json, const serving::ModelStatus& status) {
   json.field("error_message", failed ? status.error.message : "").close_object().close_object();
 }
 
-void write_signature(JsonWriter& json, const char* key, const std::vector<TensorSpec>& specs) {
+void write_tensors(JsonWriter& json, const char* key, const std::vector<TensorSpec>& specs) {
   json.key(key).open_object();
   for (const TensorSpec& spec : specs) {
     json.key(spec.name).open_object().field("dtype", type_name(spec.dtype));
@@ -104,6 +104,16 @@ void write_signature(JsonWriter& json, const char* key, const std::vector<Tensor
     json.field("name", spec.name).close_object();
   }
   json.close_object();
+}
+
+void write_signature(JsonWriter& json, const serving::Model& model) {
+  const ModelDescription& d = model.description();
+  json.key(model.signature()).open_object();
+  write_tensors(json, "inputs", d.inputs);
+  write_tensors(json, "outputs", d.outputs);
+  const bool has_method = !d.signature_method.empty();
+  json.field("method_name", has_method ? d.signature_method : "tensorflow/serving/predict");
+  json.key("defaults").open_object().close_object().close_object();
 }
 
 }  // namespace
@@ -134,18 +144,15 @@ void get_tfs_metadata(const ApiContext& context, const net::HttpRequest& http,
                       std::shared_ptr<net::Responder> respond) {
   const auto model = find_tensor_model(context, http);
   if (!model) return respond->send(kserve_error(model.error()));
-  const ModelDescription& d = (*model)->description();
   std::string body;
   JsonWriter json(body);
   json.open_object().key("model_spec").open_object().field("name", (*model)->name());
   json.field("signature_name", "").field("version", (*model)->version()).close_object();
   json.key("metadata").open_object().key("signature_def").open_object();
-  json.key("signature_def").open_object().key("serving_default").open_object();
-  write_signature(json, "inputs", d.inputs);
-  write_signature(json, "outputs", d.outputs);
-  json.field("method_name", "tensorflow/serving/predict");
-  json.key("defaults").open_object().close_object();
-  json.close_object().close_object().close_object().close_object().close_object();
+  json.key("signature_def").open_object();
+  write_signature(json, **model);
+  for (const auto& other : (*model)->signatures()) write_signature(json, *other);
+  json.close_object().close_object().close_object().close_object();
   respond->send({.status = 200, .body = std::move(body)});
 }
 

@@ -12,7 +12,7 @@ namespace millrace::api {
 // that one; also of models that are loading or have failed.
 void get_tfs_status(const ApiContext& context, const net::HttpRequest& http,
                     std::shared_ptr<net::Responder> respond);
-// GET …/metadata: inputs and outputs as the one signature that there is.
+// GET …/metadata: inputs and outputs of every signature.
 void get_tfs_metadata(const ApiContext& context, const net::HttpRequest& http,
                       std::shared_ptr<net::Responder> respond);
 

@@ -20,7 +20,6 @@ namespace millrace::api {
 namespace {
 
 constexpr JsonLimits kBodyLimits{.max_bytes = std::size_t{64} << 20};
-constexpr std::string_view kDefaultSignature = "serving_default";
 
 using Values = std::vector<const json::value*>;
 
@@ -35,16 +34,15 @@ Result<json::object> read_body(const net::HttpRequest& http) {
   return std::move(body->as_object());
 }
 
-Status check_signature(const json::object& body) {
+// The request goes to the model's signature that the body names.
+Status choose_signature(const json::object& body, serving::TensorRequest& request) {
   const json::value* name = body.if_contains("signature_name");
   if (!name) return {};
   if (!name->is_string()) return invalid("'signature_name' must be a string", "signature_name");
-  const std::string_view text = name->as_string();
-  if (text.empty() || text == kDefaultSignature) return {};
-  return invalid(fmt::format("Serving signature name {} not found: the model has one signature, "
-                             "'{}'",
-                             safe_name(text), kDefaultSignature),
-                 "signature_name");
+  auto model = serving::find_signature(request.model, name->as_string());
+  if (!model) return pass(model);
+  request.model = *std::move(model);
+  return {};
 }
 
 const TensorSpec* find_input(const ModelDescription& model, std::string_view name) {
@@ -220,7 +218,7 @@ Result<json::array> merged_examples(const json::object& body) {
 Result<PredictHead> parse_predict(const net::HttpRequest& http, serving::TensorRequest& request) {
   const auto body = read_body(http);
   if (!body) return std::unexpected(body.error());
-  if (Status known = check_signature(*body); !known) return pass(known);
+  if (Status known = choose_signature(*body, request); !known) return pass(known);
   const json::value* rows = body->if_contains("instances");
   const json::value* columns = body->if_contains("inputs");
   if (!rows == !columns) {
@@ -237,7 +235,7 @@ Result<PredictHead> parse_predict(const net::HttpRequest& http, serving::TensorR
 Result<PredictHead> parse_examples(const net::HttpRequest& http, serving::TensorRequest& request) {
   const auto body = read_body(http);
   if (!body) return std::unexpected(body.error());
-  if (Status known = check_signature(*body); !known) return pass(known);
+  if (Status known = choose_signature(*body, request); !known) return pass(known);
   const auto examples = merged_examples(*body);
   if (!examples) return std::unexpected(examples.error());
   Inputs inputs(request);

@@ -6,16 +6,19 @@
 #include <algorithm>
 #include <cstdint>
 #include <exception>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <openvino/op/constant.hpp>
 #include <openvino/openvino.hpp>
+#include <system_error>
 #include <utility>
 
 #include "backends/batch_probe.h"
 #include "backends/openvino/graph_files.h"
 #include "backends/openvino/openvino_model.h"
 #include "backends/openvino/ov_types.h"
+#include "backends/openvino/signature_graphs.h"
 #include "backends/openvino/visible_state.h"
 #include "base/log.h"
 
@@ -223,6 +226,146 @@ struct OpenvinoBackend::State {
   }
 };
 
+namespace {
+
+// One load: from files to a model that answers, with the further signatures of a SavedModel.
+class GraphLoad {
+ public:
+  GraphLoad(OpenvinoBackend::State& state, const ModelSpec& spec, LoadContext& context,
+            const GraphFile& file)
+      : state_(state), spec_(spec), context_(context), file_(file) {}
+  Result<std::unique_ptr<Servable>> run();
+
+ private:
+  using Loaded = Result<std::unique_ptr<OpenvinoModel>>;
+
+  std::string file_name() const { return file_.path.filename().string(); }
+  void progress(double done, const char* what) const {
+    if (context_.progress) context_.progress(done, what);
+  }
+  Result<std::unique_ptr<Servable>> load_file();
+  Result<std::unique_ptr<Servable>> load_signatures(const SignatureGraphs& graphs);
+  std::shared_ptr<ov::Model> first_graph(const SignatureGraphs& graphs);
+  Loaded load_graph(const std::shared_ptr<ov::Model>& model, const Signature& signature,
+                    bool is_first);
+  ModelDescription described(const ov::Model& model, const Signature& signature) const;
+
+  OpenvinoBackend::State& state_;
+  const ModelSpec& spec_;
+  LoadContext& context_;
+  const GraphFile& file_;
+  ov::Core* core_ = nullptr;
+  std::string device_;
+  const char* doing_ = "read";
+};
+
+Result<std::unique_ptr<Servable>> GraphLoad::run() {
+  try {
+    progress(0, "reading the graph");
+    core_ = &state_.runtime();
+    auto device = device_of(*core_, spec_);
+    if (!device) return std::unexpected(device.error());
+    device_ = *std::move(device);
+    return load_file();
+  } catch (const std::exception& e) {
+    log_debug("model {}: {}", spec_.name, e.what());
+    return invalid(
+        fmt::format("'{}': OpenVINO cannot {} it: {}", file_name(), doing_, reason_of(e.what())));
+  }
+}
+
+Result<std::unique_ptr<Servable>> GraphLoad::load_file() {
+  std::error_code error;
+  if (std::filesystem::is_directory(file_.path, error)) {  // of a SavedModel
+    auto graphs = SignatureGraphs::open(file_.path, spec_.signatures);
+    if (!graphs) return pass(graphs);
+    if (!graphs->signatures().empty()) return load_signatures(*graphs);
+  }
+  return load_graph(core_->read_model(file_.path.string()), {}, true);
+}
+
+Result<std::unique_ptr<Servable>> GraphLoad::load_signatures(const SignatureGraphs& graphs) {
+  const auto& signatures = graphs.signatures();
+  auto first = load_graph(first_graph(graphs), signatures[0], true);
+  if (!first) return first;
+  for (std::size_t i = 1; i < signatures.size(); ++i) {
+    progress(0.8, "its further signatures");
+    Loaded further;
+    try {
+      further = load_graph(graphs.graph(signatures[i]), signatures[i], false);
+    } catch (const std::exception& e) {
+      further = invalid(reason_of(e.what()));
+    }
+    if (further) {
+      (*first)->add_signature(*std::move(further));
+    } else {
+      log_warn("model {}: signature '{}' is not served: {}", spec_.name, signatures[i].name,
+               further.error().message);
+    }
+  }
+  progress(1, "ready");
+  return first;
+}
+
+// The runtime's own choice of inputs and outputs where the signature cannot be cut out.
+std::shared_ptr<ov::Model> GraphLoad::first_graph(const SignatureGraphs& graphs) {
+  try {
+    return graphs.graph(graphs.signatures()[0]);
+  } catch (const std::exception& e) {
+    log_debug("model {}: {}", spec_.name, e.what());
+    auto whole = core_->read_model(file_.path.string());
+    if (whole->inputs().empty()) throw;
+    return whole;
+  }
+}
+
+ModelDescription GraphLoad::described(const ov::Model& model, const Signature& signature) const {
+  ModelDescription description;
+  description.name = spec_.name;
+  description.backend = "openvino";
+  description.family = file_.format;
+  description.signature = signature.name;
+  description.signature_method = signature.method;
+  description.kernels = device_;
+  std::ranges::transform(description.kernels, description.kernels.begin(), ascii_lower);
+  const Weights weights = weights_of(model);
+  description.num_parameters = weights.elements;
+  description.weight_bytes = weights.bytes;
+  description.weights = weights.type;
+  return description;
+}
+
+GraphLoad::Loaded GraphLoad::load_graph(const std::shared_ptr<ov::Model>& model,
+                                        const Signature& signature, bool is_first) {
+  auto states = make_state_visible(model);
+  if (!states) return invalid(fmt::format("'{}': {}", file_name(), states.error().message));
+  ModelDescription description = described(*model, signature);
+  progress(0.3, "compiling");
+  doing_ = "compile";
+  const auto mode = spec_.performance_hint == "throughput" ? ov::hint::PerformanceMode::THROUGHPUT
+                                                           : ov::hint::PerformanceMode::LATENCY;
+  ov::CompiledModel compiled = core_->compile_model(model, device_, compile_settings(spec_, mode));
+  if (Status added = add_specs(compiled, description); !added) {
+    added.error().message = fmt::format("'{}': {}", file_name(), added.error().message);
+    return pass(added);
+  }
+  name_states(*std::move(states), description);
+  progress(0.8, "trying it out");
+  const auto batch = batch_of(spec_, model, compiled, description);
+  if (!batch) return std::unexpected(batch.error());
+  description.max_batch_size = *batch;
+  const bool company = is_first && wants_company(spec_, description);
+  auto loaded = std::make_unique<OpenvinoModel>(std::move(compiled), std::move(description));
+  if (company) {
+    progress(0.9, "compiling for requests side by side");
+    add_company(*core_, model, spec_, *loaded);
+  }
+  progress(1, "ready");
+  return loaded;
+}
+
+}  // namespace
+
 OpenvinoBackend::OpenvinoBackend() : state_(std::make_unique<State>()) {}
 OpenvinoBackend::~OpenvinoBackend() = default;
 
@@ -232,61 +375,9 @@ bool OpenvinoBackend::recognises(const ModelSpec& spec) const {
 
 Result<std::unique_ptr<Servable>> OpenvinoBackend::load(const ModelSpec& spec,
                                                         LoadContext& context) {
-  const auto progress = [&](double done, const char* what) {
-    if (context.progress) context.progress(done, what);
-  };
   const auto file = find_graph_file(spec.path);
   if (!file) return std::unexpected(file.error());
-  const std::string file_name = file->path.filename().string();
-  const char* doing = "read";
-  try {
-    progress(0, "reading the graph");
-    ov::Core& core = state_->runtime();
-    const auto device = device_of(core, spec);
-    if (!device) return std::unexpected(device.error());
-    const std::shared_ptr<ov::Model> model = core.read_model(file->path.string());
-    ModelDescription description;
-    description.name = spec.name;
-    description.backend = "openvino";
-    description.family = file->format;
-    description.kernels = *device;
-    std::ranges::transform(description.kernels, description.kernels.begin(), ascii_lower);
-    auto states = make_state_visible(model);
-    if (!states) {
-      return invalid(fmt::format("'{}': {}", file_name, states.error().message));
-    }
-    const Weights weights = weights_of(*model);
-    description.num_parameters = weights.elements;
-    description.weight_bytes = weights.bytes;
-    description.weights = weights.type;
-
-    progress(0.3, "compiling");
-    doing = "compile";
-    const auto mode = spec.performance_hint == "throughput" ? ov::hint::PerformanceMode::THROUGHPUT
-                                                            : ov::hint::PerformanceMode::LATENCY;
-    ov::CompiledModel compiled = core.compile_model(model, *device, compile_settings(spec, mode));
-    if (Status added = add_specs(compiled, description); !added) {
-      added.error().message = fmt::format("'{}': {}", file_name, added.error().message);
-      return pass(added);
-    }
-    name_states(*std::move(states), description);
-    progress(0.8, "trying it out");
-    const auto batch = batch_of(spec, model, compiled, description);
-    if (!batch) return std::unexpected(batch.error());
-    description.max_batch_size = *batch;
-    const bool company = wants_company(spec, description);
-    auto loaded = std::make_unique<OpenvinoModel>(std::move(compiled), std::move(description));
-    if (company) {
-      progress(0.9, "compiling for requests side by side");
-      add_company(core, model, spec, *loaded);
-    }
-    progress(1, "ready");
-    return loaded;
-  } catch (const std::exception& e) {
-    log_debug("model {}: {}", spec.name, e.what());
-    return invalid(
-        fmt::format("'{}': OpenVINO cannot {} it: {}", file_name, doing, reason_of(e.what())));
-  }
+  return GraphLoad(*state_, spec, context, *file).run();
 }
 
 }  // namespace millrace::backends

@@ -17,8 +17,9 @@ class OpenvinoBackend final : public Backend {
   bool uses_kv_cache() const override { return false; }
   Result<std::unique_ptr<Servable>> load(const ModelSpec& spec, LoadContext& context) override;
 
- private:
   struct State;  // the runtime: made at the first load, so that others do not pay for it
+
+ private:
   std::unique_ptr<State> state_;
 };
 

@@ -342,6 +342,14 @@ void OpenvinoModel::add_company(ov::CompiledModel compiled) {
   company_ = make_pool(std::move(compiled), max_in_company_);
 }
 
+std::vector<std::unique_ptr<Servable>> OpenvinoModel::take_signatures() {
+  return std::move(signatures_);
+}
+
+void OpenvinoModel::add_signature(std::unique_ptr<Servable> signature) {
+  signatures_.push_back(std::move(signature));
+}
+
 void OpenvinoModel::infer(TensorBatch batch, TensorDone on_done) {
   // Of merged requests the threads are better used side by side.
   const bool merged = std::ranges::any_of(

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <openvino/openvino.hpp>
+#include <vector>
 
 #include "servable/servable.h"
 
@@ -23,6 +24,8 @@ class OpenvinoModel final : public Servable, public TensorModel {
   const ModelDescription& describe() const override { return description_; }
   const TextAssets& text_assets() const override { return text_; }
   TensorModel* tensor_model() override { return this; }
+  std::vector<std::unique_ptr<Servable>> take_signatures() override;
+  void add_signature(std::unique_ptr<Servable> signature);
 
   void infer(TensorBatch batch, TensorDone on_done) override;
   int max_concurrency() const override { return max_concurrency_; }
@@ -39,6 +42,7 @@ class OpenvinoModel final : public Servable, public TensorModel {
   const std::shared_ptr<ShortRuns> short_runs_;
   std::shared_ptr<Pool> pool_;
   std::shared_ptr<Pool> company_;  // null: there is none
+  std::vector<std::unique_ptr<Servable>> signatures_;
 };
 
 }  // namespace millrace::backends

@@ -91,6 +91,13 @@ Result<ModelHandle> ImageService::find_model(ImageTask task, std::string_view na
   if (!name.empty()) {
     auto model = store_.find(name);
     if (!model || serves(**model, task)) return model;
+    if ((*model)->description().backend == "pipeline") {
+      return invalid(
+          fmt::format("This model is a pipeline, which has inputs and outputs of its own: "
+                      "send the pictures to /v2/models/{}/infer.",
+                      (*model)->name()),
+          "model", "model_not_supported");
+    }
     return invalid(fmt::format("This model does not {} pictures.", to_string(task)), "model",
                    "model_not_supported");
   }

@@ -50,13 +50,12 @@ Error named(Error error, const std::string& model) {
 }
 
 Result<ModelHandle> model_now(const GraphModel& model, const ModelFinder& find) {
-  auto handle = find(model.name);
+  auto handle = find(model.name, model.version);
   if (!handle) {
     handle.error().kind = ErrorKind::unavailable;
     return std::unexpected(named(std::move(handle.error()), model.name));
   }
-  const bool same = model.same_as((*handle)->description()) &&
-                    (model.version.empty() || model.version == (*handle)->version());
+  const bool same = model.same_as((*handle)->description());
   if (same && (*handle)->batcher()) return handle;
   return std::unexpected(
       named({.kind = ErrorKind::unavailable,
@@ -249,9 +248,12 @@ bool GraphModel::same_as(const ModelDescription& now) const {
 Result<GraphModel> model_for_step(const FileStep& step, const std::string& where,
                                   const ModelFinder& find) {
   const std::string label = fmt::format("{}: model '{}'", where, step.model);
-  auto handle = find(step.model);
+  auto handle = find(step.model, step.version);
   if (!handle) {
     const Error& error = handle.error();
+    if (error.kind == ErrorKind::not_found && error.param == "version") {
+      return invalid(fmt::format("{}: {}", label, error.message), "version");
+    }
     if (error.kind == ErrorKind::not_found) {
       return invalid(label + ": there is no such model in the models folder", "model");
     }
@@ -264,11 +266,6 @@ Result<GraphModel> model_for_step(const FileStep& step, const std::string& where
   if (!(*handle)->batcher()) return invalid(label + " takes no tensors", "model");
   if ((*handle)->sequences()) {
     return invalid(label + " keeps state between requests, which a step has none of", "model");
-  }
-  if (!step.version.empty() && step.version != (*handle)->version()) {
-    return invalid(fmt::format("{} has no version {}; version {} serves", label, step.version,
-                               (*handle)->version()),
-                   "version");
   }
   const ModelDescription& d = (*handle)->description();
   return GraphModel{.name = (*handle)->name(),

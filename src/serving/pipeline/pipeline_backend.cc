@@ -58,7 +58,9 @@ Result<std::unique_ptr<Servable>> PipelineBackend::load(const ModelSpec& spec,
   if (!text) return std::unexpected(text.error());
   const auto file = read_pipeline(*text, kFileName);
   if (!file) return std::unexpected(file.error());
-  ModelFinder find = [store = store_](std::string_view name) { return store->find(name); };
+  ModelFinder find = [store = store_](std::string_view name, std::string_view version) {
+    return store->find(name, version);
+  };
   auto graph = build_graph(*file, spec.name, spec.path, find);
   if (!graph) return pass(graph);
   ModelDescription description;

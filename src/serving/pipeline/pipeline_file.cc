@@ -247,6 +247,10 @@ class FileReader {
     if (field.key == "name") return true;
     if (field.key == "do") return text_into(step.kind);
     if (field.key == "model") return text_into(step.model);
+    if (const auto* number = field.value.get<std::int64_t>(); number && field.key == "version") {
+      step.version = std::to_string(*number);
+      return true;
+    }
     if (field.key == "version") return text_into(step.version);
     if (field.key == "inputs") return connections_into(field.value, label, step.inputs);
     if (field.key == "else") return connections_into(field.value, label, step.otherwise);

@@ -30,7 +30,7 @@ struct FileStep {
   std::string name{};
   int line = 0;
   std::string kind{};              // do = "…"; or
-  std::string model{}, version{};  // version empty: the one that serves
+  std::string model{}, version{};  // version: a number, a label; empty: the default
   std::vector<FileConnection> inputs{};
   std::optional<Condition> when{};
   std::vector<FileConnection> otherwise{};  // else = …

@@ -18,7 +18,9 @@
 namespace millrace::serving {
 
 // As ModelStore::find.
-using ModelFinder = std::function<Result<ModelHandle>(std::string_view name)>;
+// An empty version is the one that a request without a version gets.
+using ModelFinder =
+    std::function<Result<ModelHandle>(std::string_view name, std::string_view version)>;
 
 // What a model looked like when the pipeline was loaded.
 struct GraphModel {

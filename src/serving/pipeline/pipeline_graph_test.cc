@@ -25,7 +25,9 @@ class PipelineGraphTest : public testing::Test {
     const auto file = read_pipeline(toml, "pipeline.toml");
     if (!file) return std::unexpected(file.error());
     return build_graph(*file, "self", folder.path(),
-                       [this](std::string_view name) { return rig.store().find(name); });
+                       [this](std::string_view name, std::string_view version) {
+                         return rig.store().find(name, version);
+                       });
   }
   std::string error(const std::string& toml) {
     const auto graph = build(toml);
@@ -83,7 +85,13 @@ TEST_F(PipelineGraphTest, NamesThatAreNotThere) {
               HasSubstr("'x' of model 'double' is missing"));
   EXPECT_THAT(error_of_step("[[step]]\nname = 's'\nmodel = 'double'\nversion = '7'\n"
                             "inputs = 'input.x'\n"),
-              HasSubstr("has no version 7; version 1 serves"));
+              HasSubstr("model 'double': The model has no such version; version 1 serves."));
+  EXPECT_THAT(error_of_step("[[step]]\nname = 's'\nmodel = 'double'\nversion = 'stable'\n"
+                            "inputs = 'input.x'\n"),
+              HasSubstr("model 'double': The model has no version of that name"));
+  EXPECT_EQ(error(x + "[[step]]\nname = 's'\nmodel = 'double'\nversion = 1\ninputs = 'input.x'\n" +
+                  output("y", "s")),
+            "");
   EXPECT_THAT(error(x + "[[step]]\nname = 's'\ndo = 'top_k'\ninputs = 'input.x'\n" + y),
               HasSubstr("step 's' has several outputs, say which: values, indices"));
 }

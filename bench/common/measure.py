@@ -1,7 +1,7 @@
 """Runs the two sides of a job in turns. A side that fails is left out of the later rounds; its reason is kept."""
 from dataclasses import dataclass, field
 
-from cpu.process import Failure
+from common.process import Failure
 
 
 @dataclass

@@ -2,9 +2,9 @@
 from dataclasses import dataclass
 from typing import Callable
 
-from cpu.goals import Goal
-from cpu.goals import ratio as ratio_of
-from cpu.goals import series
+from common.goals import Goal
+from common.goals import ratio as ratio_of
+from common.goals import series
 
 
 @dataclass(frozen=True)

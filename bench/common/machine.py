@@ -8,10 +8,10 @@ import json
 import pathlib
 import tempfile
 
-from cpu.files import commit
-from cpu.peers.millrace import version as millrace_version
-from cpu.process import Failure, run, run_json
-from cpu.setup import ROOT
+from common.cores import ROOT
+from common.millrace import commit
+from common.millrace import version as millrace_version
+from common.process import Failure, run, run_json
 
 GIGA, TERA = 1e9, 1e12
 

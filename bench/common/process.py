@@ -73,6 +73,13 @@ def _await_ready(process, port, path, seconds, log):
 @contextlib.contextmanager
 def server(command, ready_path, port, seconds=300):
     """Yields the seconds from exec to the first 200 of `ready_path`."""
+    with server_process(command, ready_path, port, seconds) as (_, ready_after):
+        yield ready_after
+
+
+@contextlib.contextmanager
+def server_process(command, ready_path, port, seconds=300):
+    """The same with the process's id before it."""
     command = [str(part) for part in command]
     with tempfile.TemporaryFile() as log:
         start = time.perf_counter()
@@ -82,7 +89,7 @@ def server(command, ready_path, port, seconds=300):
             raise Failure(f"{command[0]} is not there") from None
         try:
             _await_ready(process, port, ready_path, seconds, log)
-            yield time.perf_counter() - start
+            yield process.pid, time.perf_counter() - start
         finally:
             process.terminate()
             try:

@@ -1,0 +1,146 @@
+"""What loading a model costs the one that serves: times of its requests, and memory that does not come back."""
+import contextlib
+import functools
+import http.client
+import json
+import os
+import pathlib
+import re
+import statistics
+import tempfile
+import threading
+import time
+import urllib.request
+
+from common.millrace import BUILD
+from common.millrace import version as millrace_version
+from common.process import Failure, free_port, require, server_process
+from graph.programs import http_load
+from graph.requests import of_graph
+
+CONNECTIONS = 8
+SHARE = 0.7  # of what the model answers at most
+SETTLED = 5  # rounds until allocators have what they keep
+TARGET = "/v2/models/serves/infer"
+
+
+def post(port, path):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
+    with contextlib.closing(connection):
+        connection.request("POST", path)
+        answer = connection.getresponse()
+        said = answer.read()
+        if answer.status != 200:
+            raise Failure(f"{path}: {answer.status} {said[:200]!r}")
+
+
+def memory_used(admin):
+    """What the server accounts for its models."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{admin}/models", timeout=60) as answer:
+        return json.load(answer)["memory_used_bytes"]
+
+
+def resident_mib(pid):
+    return int(re.search(r"VmRSS:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text())[1]) / 1024
+
+
+class TwoModels:
+    """A server that has loaded `serves`, and may load `comes`."""
+    program = "millrace serve"
+
+    def __init__(self, setup, serves, comes):
+        self.setup, self.serves, self.comes = setup, serves, comes
+
+    def version(self):
+        return millrace_version(self.setup)
+
+    @contextlib.contextmanager
+    def up(self):
+        """Yields the port, the admin port and the process's id."""
+        require(self.setup.binary, BUILD)
+        port, admin, grpc = free_port(), free_port(), free_port()
+        with tempfile.TemporaryDirectory() as folder:
+            for name, file in (("serves", self.serves), ("comes", self.comes)):
+                (pathlib.Path(folder) / name).mkdir()
+                os.symlink(file.path(), pathlib.Path(folder) / name / "model.onnx")
+            with server_process([self.setup.binary, "serve", folder, "--port", port, "--admin-port", admin, "--grpc-port", grpc,
+                                 "--threads", self.setup.threads, "--log-level", "warn", "--model-control-mode", "explicit",
+                                 "--load-model", "serves"], "/health/ready", port) as (process, _):
+                yield port, admin, process
+
+
+class Pace:
+    """Requests a second that are 70 % of what a model answers alone, the least of three tries; measured once, for both sides of a row.
+    Binaries are not compared by their rows: each has a pace of its own."""
+
+    def __init__(self, models):
+        self.models = models
+
+    @functools.cached_property
+    def rate(self):
+        return SHARE * min(self.most() for _ in range(3))
+
+    def most(self):
+        with self.models.up() as (port, _, _):
+            found = http_load(port, CONNECTIONS, self.models.setup.seconds / 2, TARGET, of_graph(self.models.serves.shape))
+        return found["requests_per_second"]
+
+
+class Beside(TwoModels):
+    """Times of a model's requests that arrive by chance, and with `loads` while the other model is loaded and unloaded over and over."""
+
+    def __init__(self, setup, serves, comes, pace, loads):
+        super().__init__(setup, serves, comes)
+        self.pace, self.loads = pace, loads
+        self.flags = [f"{SHARE:.0%} load", f"{comes.shape} loaded over and over" if loads else "alone"]
+
+    def run(self):
+        rate = self.pace.rate
+        with self.up() as (port, admin, _), self.loading(admin) as times:
+            found = http_load(port, CONNECTIONS, self.setup.seconds, TARGET, of_graph(self.serves.shape), rate)
+        if self.loads and not times:
+            raise Failure("no load ended within the measurement")
+        return {"p50_us": found["p50_us"], "p99_us": found["p99_us"], "answered": found["requests_per_second"] / rate,
+                **({"load_s": statistics.median(times)} if times else {})}
+
+    @contextlib.contextmanager
+    def loading(self, admin):
+        """Loads until the block ends. Yields the seconds of each load."""
+        times, over = [], threading.Event()
+
+        def load():
+            while self.loads and not over.is_set():
+                began = time.monotonic()
+                post(admin, "/v2/repository/models/comes/load")
+                times.append(time.monotonic() - began)
+                post(admin, "/v2/repository/models/comes/unload")
+
+        thread = threading.Thread(target=load)
+        thread.start()
+        try:
+            yield times
+        finally:
+            over.set()
+            thread.join()
+
+
+class Reloaded(TwoModels):
+    """MiB of memory more after many rounds of loading and unloading than after a few."""
+    ROUNDS = 100
+
+    def __init__(self, setup, serves, comes):
+        super().__init__(setup, serves, comes)
+        self.flags = [f"{comes.shape} loaded and unloaded {self.ROUNDS} times"]
+
+    def run(self):
+        sizes = []
+        with self.up() as (_, admin, process):
+            before = memory_used(admin)
+            for _ in range(self.ROUNDS):
+                post(admin, "/v2/repository/models/comes/load")
+                post(admin, "/v2/repository/models/comes/unload")
+                deadline = time.monotonic() + 60
+                while memory_used(admin) > before and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                sizes.append(resident_mib(process))
+        return {"grown_mib": max(0, sizes[-1] - sizes[SETTLED - 1]), "resident_mib": sizes[-1]}

@@ -1,0 +1,187 @@
+#include "backends/openvino/saved_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "backends/openvino/graph_def.h"
+#include "backends/openvino/wire.h"
+
+namespace millrace::backends {
+namespace {
+
+// Numbers of the fields that are read here.
+constexpr std::uint32_t kMetaGraphs = 2;                             // of SavedModel
+constexpr std::uint32_t kMetaInfo = 1, kGraph = 2, kSignatures = 5;  // of MetaGraphDef
+constexpr std::uint32_t kTags = 4;                                   // of MetaInfoDef
+constexpr std::uint32_t kKey = 1, kValue = 2;                        // of a map's entry
+constexpr std::uint32_t kInputs = 1, kOutputs = 2, kMethod = 3;      // of SignatureDef
+constexpr std::uint32_t kName = 1, kType = 2, kShape = 3;            // of TensorInfo
+constexpr std::uint32_t kDim = 2, kUnknownRank = 3, kSize = 1;       // of TensorShapeProto
+
+struct MapEntry {
+  std::string_view key, value;
+};
+
+bool read_entry(std::string_view bytes, MapEntry& entry) {
+  WireReader reader(bytes);
+  for (WireField field; reader.next(field);) {
+    if (field.number == kKey) entry.key = field.bytes;
+    if (field.number == kValue) entry.value = field.bytes;
+  }
+  return !reader.failed();
+}
+
+bool read_shape(std::string_view bytes, std::optional<std::vector<std::int64_t>>& dims) {
+  dims.emplace();
+  WireReader reader(bytes);
+  for (WireField field; reader.next(field);) {
+    if (field.number == kUnknownRank && field.value != 0) dims.reset();
+    if (field.number != kDim || !dims) continue;
+    std::int64_t size = 0;
+    WireReader dim(field.bytes);
+    for (WireField of_dim; dim.next(of_dim);) {
+      if (of_dim.number == kSize) size = static_cast<std::int64_t>(of_dim.value);
+    }
+    if (dim.failed()) return false;
+    dims->push_back(std::max<std::int64_t>(size, -1));
+  }
+  return !reader.failed();
+}
+
+bool read_tensor(std::string_view bytes, std::vector<SignatureTensor>& tensors) {
+  MapEntry entry;
+  if (!read_entry(bytes, entry)) return false;
+  SignatureTensor tensor{.name = std::string(entry.key)};
+  WireReader reader(entry.value);
+  for (WireField field; reader.next(field);) {
+    if (field.number == kName) tensor.tensor = field.bytes;
+    if (field.number == kType) tensor.type = static_cast<int>(field.value & 0xff);
+    if (field.number == kShape && !read_shape(field.bytes, tensor.dims)) return false;
+  }
+  tensors.push_back(std::move(tensor));
+  return !reader.failed();
+}
+
+bool read_signature(std::string_view bytes, std::vector<Signature>& signatures) {
+  MapEntry entry;
+  if (!read_entry(bytes, entry)) return false;
+  Signature signature{.name = std::string(entry.key)};
+  WireReader reader(entry.value);
+  for (WireField field; reader.next(field);) {
+    if (field.number == kMethod) signature.method = field.bytes;
+    if (field.number == kInputs && !read_tensor(field.bytes, signature.inputs)) return false;
+    if (field.number == kOutputs && !read_tensor(field.bytes, signature.outputs)) return false;
+  }
+  // What TensorFlow runs itself at load has neither.
+  const bool is_asked = !signature.inputs.empty() && !signature.outputs.empty();
+  if (is_asked && !signature.method.empty()) signatures.push_back(std::move(signature));
+  return !reader.failed();
+}
+
+bool is_for_serving(std::string_view meta_graph) {
+  WireReader reader(meta_graph);
+  for (WireField field; reader.next(field);) {
+    if (field.number != kMetaInfo) continue;
+    WireReader info(field.bytes);
+    for (WireField tag; info.next(tag);) {
+      if (tag.number == kTags && tag.bytes == "serve") return true;
+    }
+  }
+  return false;
+}
+
+// The graph for serving, or the only one.
+std::string_view meta_graph_of(std::string_view file) {
+  std::string_view first;
+  WireReader reader(file);
+  for (WireField field; reader.next(field);) {
+    if (field.number != kMetaGraphs) continue;
+    if (is_for_serving(field.bytes)) return field.bytes;
+    if (first.empty()) first = field.bytes;
+  }
+  return first;
+}
+
+void enter_behind_parser(const GraphDef& graph, Signature& signature) {
+  if (signature.inputs.size() != 1) return;
+  std::vector<std::string> outputs;
+  for (const SignatureTensor& output : signature.outputs) outputs.push_back(output.tensor);
+  auto features = graph.features_of(signature.inputs[0].tensor, outputs);
+  if (!features) return;
+  signature.inputs.clear();
+  for (GraphDef::Feature& feature : *features) {
+    signature.inputs.push_back({.name = std::move(feature.key),
+                                .tensor = std::move(feature.tensor),
+                                .type = feature.type,
+                                .dims = std::move(feature.dims)});
+  }
+  signature.of_features = true;
+}
+
+void complete(const GraphDef& graph, Signature& signature) {
+  enter_behind_parser(graph, signature);
+  for (SignatureTensor& input : signature.inputs) {
+    if (!input.dims) input.dims = graph.dims_of(input.tensor);
+  }
+}
+
+std::string tensor_entry(const SignatureTensor& tensor) {
+  std::string info, entry;
+  append_field(info, kName, tensor.tensor);
+  append_field(entry, kKey, tensor.name);
+  append_field(entry, kValue, info);
+  return entry;
+}
+
+std::string default_entry(const Signature& signature) {
+  std::string definition, entry;
+  for (const SignatureTensor& input : signature.inputs) {
+    append_field(definition, kInputs, tensor_entry(input));
+  }
+  for (const SignatureTensor& output : signature.outputs) {
+    append_field(definition, kOutputs, tensor_entry(output));
+  }
+  append_field(definition, kMethod, signature.method);
+  append_field(entry, kKey, kDefaultSignature);
+  append_field(entry, kValue, definition);
+  return entry;
+}
+
+}  // namespace
+
+Result<std::vector<Signature>> read_signatures(std::string_view file) {
+  std::vector<Signature> signatures;
+  std::string_view graph;
+  WireReader reader(meta_graph_of(file));
+  bool right = true;
+  for (WireField field; right && reader.next(field);) {
+    if (field.number == kGraph) graph = field.bytes;
+    if (field.number == kSignatures) right = read_signature(field.bytes, signatures);
+  }
+  if (!right || reader.failed()) return invalid("the SavedModel's signatures are malformed");
+  const GraphDef nodes(graph);
+  for (Signature& signature : signatures) complete(nodes, signature);
+  std::ranges::sort(signatures, {}, [](const Signature& signature) {
+    return std::pair(signature.name != kDefaultSignature, signature.name);
+  });
+  return signatures;
+}
+
+std::string with_only(std::string_view file, const Signature& signature) {
+  std::string meta, changed;
+  WireReader of_meta(meta_graph_of(file));
+  for (WireField field; of_meta.next(field);) {
+    if (field.number != kSignatures) meta += field.whole;
+  }
+  append_field(meta, kSignatures, default_entry(signature));
+  WireReader of_file(file);
+  for (WireField field; of_file.next(field);) {
+    if (field.number != kMetaGraphs) changed += field.whole;
+  }
+  append_field(changed, kMetaGraphs, meta);
+  return changed;
+}
+
+}  // namespace millrace::backends

@@ -1,0 +1,202 @@
+#include "backends/openvino/saved_model.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "backends/openvino/wire.h"
+#include "base/file.h"
+#include "weights/test_files.h"
+
+namespace millrace::backends {
+namespace {
+
+std::string field(std::uint32_t number, const std::string& bytes) {
+  std::string out;
+  append_field(out, number, bytes);
+  return out;
+}
+
+std::string number(std::uint32_t of_field, std::int64_t value) {
+  std::string out(1, static_cast<char>(of_field << 3));
+  auto left = static_cast<std::uint64_t>(value);
+  for (; left >= 0x80; left >>= 7) out += static_cast<char>((left & 0x7f) | 0x80);
+  return out + static_cast<char>(left);
+}
+
+std::string entry(const std::string& key, const std::string& value) {
+  return field(1, key) + field(2, value);
+}
+
+std::string shape(const std::vector<std::int64_t>& dims) {
+  std::string out;
+  for (const std::int64_t dim : dims) out += field(2, number(1, dim));
+  return out;
+}
+
+std::string tensor(const std::string& name, int type, const std::string& its_shape) {
+  return field(1, name) + number(2, type) + field(3, its_shape);
+}
+
+std::string signature(const std::string& name, const std::string& input,
+                      const std::string& its_tensor, const std::string& output,
+                      const std::string& method = "tensorflow/serving/predict") {
+  std::string definition = field(1, entry(input, its_tensor)) +
+                           field(2, entry(output, tensor(output + ":0", 1, shape({-1, 1}))));
+  if (!method.empty()) definition += field(3, method);
+  return field(5, entry(name, definition));
+}
+
+std::string node(const std::string& name, const std::string& op,
+                 const std::vector<std::string>& inputs, const std::string& attributes = "") {
+  std::string out = field(1, name) + field(2, op);
+  for (const std::string& input : inputs) out += field(3, input);
+  return field(1, out + attributes);
+}
+
+std::string attribute(const std::string& name, const std::string& value) {
+  return field(5, entry(name, value));
+}
+
+std::string text_constant(const std::string& name, const std::string& text) {
+  return node(name, "Const", {}, attribute("value", field(8, field(8, text))));
+}
+
+// examples → ParseExample of "x" and "z" → y = x, w = z.
+std::string graph_of_examples(int num_sparse = 0) {
+  std::string parser =
+      attribute("Ndense", number(3, 2)) + attribute("Nsparse", number(3, num_sparse)) +
+      attribute("Tdense", field(1, field(6, "\x01\x09"))) +
+      attribute("dense_shapes", field(1, field(7, shape({1})) + field(7, shape({2, 3}))));
+  std::vector<std::string> inputs = {"examples", "names"};
+  for (int i = 0; i < num_sparse; ++i) inputs.push_back("sparse_key");
+  for (const char* dense : {"key_x", "key_z", "default_x", "default_z"}) inputs.push_back(dense);
+  const std::string first = std::to_string(3 * num_sparse);
+  const std::string second = std::to_string(3 * num_sparse + 1);
+  return node("examples", "Placeholder", {}) + text_constant("key_x", "x") +
+         text_constant("key_z", "z") + node("parse", "ParseExample", inputs, parser) +
+         node("y", "Identity", {"parse:" + first, "^init"}) +
+         node("w", "Mul", {"y", "parse:" + second});
+}
+
+std::string saved_model(const std::string& graph, const std::string& signatures,
+                        const std::string& tag = "serve") {
+  return number(1, 1) + field(2, field(1, field(4, tag)) + field(2, graph) + signatures);
+}
+
+TEST(SavedModel, SignaturesTheDefaultFirst) {
+  const std::string file = saved_model(
+      "", signature("another", "a", tensor("in:0", 1, number(3, 1)), "b",
+                    "tensorflow/serving/regress") +
+              signature("__init", "a", tensor("in:0", 1, ""), "b", "") +
+              signature("serving_default", "x", tensor("in:0", 9, shape({-1, 4})), "y"));
+  const auto all = read_signatures(file);
+  ASSERT_TRUE(all) << all.error().message;
+  ASSERT_EQ(all->size(), 2u);
+  const Signature& first = all->at(0);
+  EXPECT_EQ(first.name, "serving_default");
+  EXPECT_EQ(first.method, "tensorflow/serving/predict");
+  ASSERT_EQ(first.inputs.size(), 1u);
+  EXPECT_EQ(first.inputs[0].name, "x");
+  EXPECT_EQ(first.inputs[0].tensor, "in:0");
+  EXPECT_EQ(first.inputs[0].type, 9);
+  EXPECT_EQ(first.inputs[0].dims, (std::vector<std::int64_t>{-1, 4}));
+  EXPECT_EQ(first.outputs[0].tensor, "y:0");
+  EXPECT_EQ(all->at(1).name, "another");
+  EXPECT_FALSE(all->at(1).inputs[0].dims) << "any rank";
+}
+
+TEST(SavedModel, TheGraphForServingCounts) {
+  const std::string file =
+      saved_model("", signature("for_training", "x", tensor("in:0", 1, ""), "y"), "train") +
+      saved_model("", signature("for_serving", "x", tensor("in:0", 1, ""), "y"));
+  EXPECT_EQ(read_signatures(file)->at(0).name, "for_serving");
+}
+
+TEST(SavedModel, FeaturesStandForSerialisedExamples) {
+  for (const int num_sparse : {0, 2}) {
+    const std::string file =
+        saved_model(graph_of_examples(num_sparse),
+                    signature("one", "inputs", tensor("examples:0", 7, ""), "y") +
+                        signature("both", "inputs", tensor("examples:0", 7, ""), "w"));
+    const auto all = read_signatures(file);
+    ASSERT_TRUE(all);
+    const Signature& both = all->at(0);
+    const Signature& one = all->at(1);
+    EXPECT_TRUE(one.of_features && both.of_features);
+    ASSERT_EQ(one.inputs.size(), 1u);
+    EXPECT_EQ(one.inputs[0].name, "x");
+    EXPECT_EQ(one.inputs[0].tensor, "parse:" + std::to_string(3 * num_sparse));
+    EXPECT_EQ(one.inputs[0].dims, (std::vector<std::int64_t>{-1, 1}));
+    ASSERT_EQ(both.inputs.size(), 2u);
+    EXPECT_EQ(both.inputs[1].name, "z");
+    EXPECT_EQ(both.inputs[1].type, 9);
+    EXPECT_EQ(both.inputs[1].dims, (std::vector<std::int64_t>{-1, 2, 3}));
+  }
+}
+
+TEST(SavedModel, ShapesThatASignatureLeavesOutAreTheGraphs) {
+  const std::string shapes = attribute("_output_shapes", field(1, field(7, shape({-1, 3}))));
+  const std::string file =
+      saved_model(node("in", "Placeholder", {}, shapes),
+                  signature("one", "x", field(1, "in:0") + number(2, 1), "y") +
+                      signature("two", "x", field(1, "in:1") + number(2, 1), "y"));
+  const auto all = read_signatures(file);
+  ASSERT_TRUE(all);
+  EXPECT_EQ(all->at(0).inputs[0].dims, (std::vector<std::int64_t>{-1, 3}));
+  EXPECT_FALSE(all->at(1).inputs[0].dims) << "the node has one output";
+}
+
+TEST(SavedModel, WithOneSignatureItReadsAsTheDefault) {
+  const std::string file = saved_model(
+      graph_of_examples(), signature("one", "inputs", tensor("examples:0", 7, ""), "y") +
+                               signature("other", "inputs", tensor("in:0", 1, ""), "w"));
+  const std::string changed = with_only(file, read_signatures(file)->at(0));
+  const auto all = read_signatures(changed);
+  ASSERT_TRUE(all);
+  ASSERT_EQ(all->size(), 1u);
+  EXPECT_EQ(all->at(0).name, "serving_default");
+  EXPECT_EQ(all->at(0).inputs[0].name, "x");
+  EXPECT_EQ(all->at(0).inputs[0].tensor, "parse:0");
+  EXPECT_EQ(all->at(0).outputs[0].name, "y");
+  EXPECT_NE(changed.find("ParseExample"), std::string::npos) << "the graph stays";
+}
+
+TEST(SavedModel, HostileFilesAreRefusedOrEmpty) {
+  EXPECT_TRUE(read_signatures("")->empty());
+  EXPECT_TRUE(read_signatures(saved_model("", ""))->empty());
+  EXPECT_TRUE(read_signatures("no protocol buffers")->empty());
+  const std::string file = saved_model(
+      graph_of_examples(1), signature("one", "inputs", tensor("examples:0", 7, shape({-1})), "w"));
+  std::mt19937 random(7);
+  for (std::size_t i = 0; i < file.size(); ++i) {
+    (void)read_signatures(std::string_view(file).substr(0, i));
+    std::string damaged = file;
+    damaged[i] = static_cast<char>(random());
+    if (const auto read = read_signatures(damaged); read && !read->empty()) {
+      (void)with_only(damaged, read->at(0));
+    }
+  }
+}
+
+TEST(SavedModel, TensorFlowServingsOwnFile) {
+  const auto path = weights::shared_data(
+      "A_models/tf_serving_testdata/saved_model_half_plus_two_cpu/00000123/saved_model.pb");
+  if (path.empty()) GTEST_SKIP() << "needs test data";
+  const auto all = read_signatures(*read_file(path, 1 << 20));
+  ASSERT_TRUE(all) << all.error().message;
+  std::vector<std::string> shown;
+  for (const Signature& s : *all) {
+    shown.push_back(s.name + ": " + s.inputs[0].name + "=" + s.inputs[0].tensor + " > " +
+                    s.outputs[0].name + "=" + s.outputs[0].tensor);
+  }
+  EXPECT_EQ(shown, (std::vector<std::string>{
+                       "serving_default: x=x:0 > y=y:0",
+                       "classify_x_to_y: x=ParseExample/ParseExample:0 > scores=y:0",
+                       "regress_x2_to_y3: inputs=x2:0 > outputs=y3:0",
+                       "regress_x_to_y: x=ParseExample/ParseExample:0 > outputs=y:0",
+                       "regress_x_to_y2: x=ParseExample/ParseExample:0 > outputs=y2:0"}));
+}
+
+}  // namespace
+}  // namespace millrace::backends
