@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <random>
 #include <vector>
@@ -308,6 +309,29 @@ TEST_P(Attention, LargeScoresDoNotOverflow) {
     for (int i = 0; i < 64; ++i) {
       EXPECT_NEAR(out.at(0, i), world.values[0].at(21, i), 2e-2);
       EXPECT_NEAR(out.at(1 + 30, 64 + i), world.values[1].at(21, i), 2e-2);
+    }
+  }
+}
+
+// One that is not finite among what was stored shows in every row that sees it.
+TEST_P(Attention, NanInAKeyOrAValueShows) {
+  for (const KvKind kind : kKinds) {
+    for (const bool in_key : {true, false}) {
+      Rig rig(table(), Precision::standard);
+      World world(table(), {.shape = {kind, 16, 1, 64}, .heads = 2, .seqs = {{40, 1}, {33, 33}}});
+      for (auto* all : {&world.keys, &world.values}) {
+        if ((all == &world.keys) != in_key) continue;
+        for (Matrix& each : *all) each.at(7, 3) = std::numeric_limits<float>::quiet_NaN();
+      }
+      world.store(rig);
+      const Matrix out = world.attend(rig);
+      for (const int row : {0, 1 + 7, 1 + 32}) {
+        for (int head = 0; head < 2; ++head) {
+          EXPECT_TRUE(std::isnan(out.at(row, head * 64 + 3)))
+              << table().name << " kind " << static_cast<int>(kind) << " key " << in_key << " row "
+              << row;
+        }
+      }
     }
   }
 }

@@ -16,13 +16,21 @@ MILLRACE_INLINE __m256i to_bf16(__m256 value) {
   return _mm256_blendv_epi8(rounded, quiet, _mm256_castps_si256(is_nan));
 }
 
+// NaN where one is NaN: as a scale it then shows, which the bytes could not. As integers, the bits
+// of magnitudes order like them, with NaN above all.
 MILLRACE_INLINE float largest_magnitude(const float* x, int width) {
-  const __m256 sign_bit = _mm256_set1_ps(-0.0f);
-  __m256 top = _mm256_setzero_ps();
+  const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
+  __m256i top = _mm256_setzero_si256();
   for (int i = 0; i < width; i += 8) {
-    top = _mm256_max_ps(top, _mm256_andnot_ps(sign_bit, load_first(x + i, width - i)));
+    const __m256i bits = _mm256_castps_si256(load_first(x + i, width - i));
+    top = _mm256_max_epi32(top, _mm256_and_si256(bits, magnitude));
   }
-  return max_lanes(top);
+  int lanes[8], largest = 0;
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), top);
+  for (const int lane : lanes) largest = lane > largest ? lane : largest;
+  float out;
+  memcpy(&out, &largest, sizeof out);
+  return out;
 }
 
 // Eight elements of a head as the kind keeps them, in the low bytes of 32-bit lanes.

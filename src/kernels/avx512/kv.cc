@@ -18,9 +18,13 @@ uint16_t to_bf16(float value) {
   return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 
+// NaN where one is NaN: as a scale it then shows, which the bytes could not.
 float largest_of(const float* x, int count) {
   float largest = 0;
-  for (int i = 0; i < count; ++i) largest = fmaxf(largest, fabsf(x[i]));
+  for (int i = 0; i < count && largest == largest; ++i) {
+    const float magnitude = fabsf(x[i]);
+    largest = magnitude <= largest ? largest : magnitude;
+  }
   return largest;
 }
 

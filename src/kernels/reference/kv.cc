@@ -60,8 +60,11 @@ void store_vector(const KvShape& shape, std::uint8_t* layer, const Place& to, co
     }
     return;
   }
-  float largest = 0;
-  for (int i = 0; i < width; ++i) largest = std::fmax(largest, std::fabs(from[i]));
+  float largest = 0;  // NaN where one is NaN: as a scale it then shows
+  for (int i = 0; i < width && !std::isnan(largest); ++i) {
+    const float magnitude = std::fabs(from[i]);
+    if (!(magnitude <= largest)) largest = magnitude;
+  }
   const float scale = largest / 127.0f;
   const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
   std::memcpy(layer + to.scale, &scale, sizeof scale);
