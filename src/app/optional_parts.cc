@@ -16,8 +16,9 @@ constexpr bool kHasTls = MILLRACE_HAS_TLS;
 constexpr bool kHasGrpc = MILLRACE_HAS_GRPC;
 
 bool has_backend(std::string_view name) {
-  return std::ranges::any_of(make_backends(),
-                             [&](const auto& backend) { return backend->name() == name; });
+  return std::ranges::any_of(make_backends(), [&](const auto& backend) {
+    return backend->name() == name && backend->available();
+  });
 }
 
 bool has_kernels(std::string_view name) {

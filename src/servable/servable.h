@@ -67,6 +67,8 @@ class Backend {
   virtual const char* name() const = 0;                      // "native", "sim", …
   virtual bool recognises(const ModelSpec& spec) const = 0;  // looks at file names only
   virtual bool uses_kv_cache() const { return true; }        // its models share the KV memory
+  // False: this build lacks it, and load() says what to do.
+  virtual bool available() const { return true; }
   virtual Result<std::unique_ptr<Servable>> load(const ModelSpec& spec, LoadContext& context) = 0;
 };
 

@@ -55,6 +55,7 @@ TEST_F(GraphFilesTest, FoldersByWhatIsInThem) {
 TEST_F(GraphFilesTest, ABuildWithoutTheRuntimeSaysWhatToDo) {
   file("a.onnx");
   MissingOpenvino missing;
+  EXPECT_FALSE(missing.available());
   ModelSpec spec;
   spec.path = folder.path() / "a.onnx";
   EXPECT_TRUE(missing.recognises(spec));

@@ -15,6 +15,7 @@ class MissingOpenvino final : public Backend {
     return find_graph_file(spec.path).has_value();
   }
   bool uses_kv_cache() const override { return false; }
+  bool available() const override { return false; }
   Result<std::unique_ptr<Servable>> load(const ModelSpec&, LoadContext&) override {
     return fail(ErrorKind::unavailable,
                 "this build has no OpenVINO, which runs graph models: run scripts/fetch-openvino, "
