@@ -1,15 +1,16 @@
 """Every comparison of graph serving, with its goal. Nothing is run or made here."""
 from common.goals import Goal
 from common.jobs import Job, Row
-from graph.peers.echo import BareEcho
+from graph.peers.echo import BareEcho, BareGrpc
 from graph.peers.loading import Beside, Pace, Reloaded, TwoModels
 from graph.peers.runtime import BenchmarkApp
 from graph.peers.services import Millrace, MillraceGrpc, PythonService
-from graph.requests import of_graph
+from graph.requests import of_graph, picture_message
 from graph.shapes import GraphFile
 
 PICTURES, REQUESTS = "pictures/s", "requests/s"
 ANSWER_BYTES = 260  # about what the identity's answer has: head, JSON and 16 bytes
+CLASSES_BYTES = 4_100  # a thousand scores
 
 
 class Plan:
@@ -31,6 +32,10 @@ class Plan:
                 for wire, side in (("HTTP", Millrace), ("gRPC", MillraceGrpc)):
                     yield Job(side(self.setup, file, 4), BenchmarkApp(self.setup, file, "throughput"),
                               [Row(f"{shape} {kind} over {wire} against benchmark_app", PICTURES, "rate", Goal(0.97))], file)
+
+        yield Job(MillraceGrpc(self.setup, file, 4), BareGrpc(self.setup, picture_message(), CLASSES_BYTES, 4),
+                  [Row(f"{shape} {kind} over gRPC against a service without a model", PICTURES, "rate")], file,
+                  note="what is left for a model: gRPC itself takes both cores for 1 ÷ the peer's rate of each picture's time")
 
     def against_bare_loop(self):
         file, request = self.file("identity"), of_graph("identity")

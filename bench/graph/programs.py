@@ -7,7 +7,8 @@ from common.process import run, run_json
 HERE = pathlib.Path(__file__).parent
 _folder = tempfile.TemporaryDirectory(prefix="millrace-bench-")
 _built = {}
-LIBRARIES = {"grpc_load": ["-lgrpc++", "-lgrpc", "-lgpr", "-labsl_synchronization"]}
+GRPC = ["-lgrpc++", "-lgrpc", "-lgpr", "-labsl_synchronization"]
+LIBRARIES = {"grpc_load": GRPC, "bare_grpc": GRPC}
 
 
 def program(name):

@@ -1,16 +1,54 @@
-"""The bare loop that no HTTP server can beat here: bare_echo.cc, with requests and answers of the same sizes."""
+"""Servers that do nothing, with requests and answers of the same sizes: the bare loop that no HTTP server can beat here, and a
+gRPC service."""
 import contextlib
 import socket
 import subprocess
 import time
 
 from common.process import Failure, free_port
-from graph.programs import http_load, program
+from graph.programs import grpc_load, http_load, program
 
 
 def request_size(target, request):
     head = f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(request.body)}\r\n"
     return len(head) + len(request.head) + 2 + len(request.body)
+
+
+def await_port(port):
+    for _ in range(500):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.01)
+    raise Failure("the bare server did not start")
+
+
+@contextlib.contextmanager
+def running(name, port, *arguments):
+    process = subprocess.Popen([str(word) for word in (program(name), port, *arguments)])
+    try:
+        await_port(port)
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+class BareGrpc:
+    """The same message from as many calls, to a service that looks at nothing."""
+    program = "bare_grpc.cc"
+
+    def __init__(self, setup, message, answer_bytes, calls):
+        self.setup, self.message, self.answer_bytes, self.calls = setup, message, answer_bytes, calls
+        self.flags = [answer_bytes, f"{calls} calls on one channel"]
+
+    def version(self):
+        return "gRPC's callback service"
+
+    def run(self):
+        port = free_port()
+        with running("bare_grpc", port, self.answer_bytes):
+            found = grpc_load(port, self.calls, self.setup.seconds, self.message)
+        return {"rate": found["requests_per_second"], "p50_us": found["p50_us"], "p99_us": found["p99_us"]}
 
 
 class BareEcho:
@@ -26,20 +64,6 @@ class BareEcho:
 
     def run(self):
         port = free_port()
-        command = [program("bare_echo"), port, request_size(self.target, self.request), self.answer_bytes]
-        process = subprocess.Popen([str(word) for word in command])
-        try:
-            self._await(port)
+        with running("bare_echo", port, request_size(self.target, self.request), self.answer_bytes):
             found = http_load(port, self.connections, self.setup.seconds, self.target, self.request)
-        finally:
-            process.kill()
-            process.wait()
         return {"rate": found["requests_per_second"], "p50_us": found["p50_us"], "p99_us": found["p99_us"]}
-
-    @staticmethod
-    def _await(port):
-        for _ in range(500):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                return
-            time.sleep(0.01)
-        raise Failure("the bare loop did not start")
