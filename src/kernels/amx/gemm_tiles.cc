@@ -5,11 +5,12 @@
 //   are a pair) for each run of k   (kRunTiles at most): the pair's B tiles are widened into 20 KiB
 //   that stay in L1,
 //     for 32 rows of x: C[2][2] += A[2][run]·B[run][2] in tiles, kept in L2 between runs
-//   last, row by row    epilogue and output
+//   a pair's epilogue goes on while the next pair is multiplied
 //
 // B must lie in L1 and A in L2: with both in L2 the tile loads halve the speed. A is therefore
 // loaded with the hint that keeps it from displacing B (tileloaddt1). Measured with data that is
 // not zero, tiles multiply at 80 % of the rate that they reach on zeros, however they are fed.
+#include "kernels/amx/finish.h"
 #include "kernels/amx/gemm.h"
 #include "kernels/amx/pairs.h"
 #include "kernels/amx/tile.h"
@@ -50,7 +51,7 @@ Shape shape_of(const GemmArgs& args) {
   shape.resident = rows * shape.a_stride <= kResidentBytes;
   shape.a_bytes = rows * shape.a_stride;
   shape.c_bytes = rows * 64 + 64;
-  shape.thread_bytes = kRunBytes + (shape.resident ? 1 : kMostPairs) * 2 * shape.c_bytes;
+  shape.thread_bytes = kRunBytes + (shape.resident ? 2 : kMostPairs) * 2 * shape.c_bytes;
   return shape;
 }
 
@@ -74,7 +75,7 @@ void convert_rows(const GemmArgs& args, const Shape& shape, Order order, int row
 // C[2][2] (+)= A·B over `count` tiles of k. c: [2 panels][all rows][16] f32, `panel_bytes` apart.
 template <bool first, bool both_rows, bool both_panels>
 void multiply_block(const uint8_t* a, size_t a_stride, const uint8_t* b0, const uint8_t* b1,
-                    int count, uint8_t* c0, uint8_t* c1, Ahead& ahead) {
+                    int count, uint8_t* c0, uint8_t* c1, Ahead& ahead, Finisher& finisher) {
   if constexpr (first) {
     _tile_zero(0);
     _tile_zero(1);
@@ -100,6 +101,7 @@ void multiply_block(const uint8_t* a, size_t a_stride, const uint8_t* b0, const 
       if (both_panels) _tile_dpbf16ps(3, 5, 7);
     }
     ahead.issue();
+    finisher.step();
     a += 64;
     b0 += kTile;
     b1 += kTile;
@@ -111,7 +113,7 @@ void multiply_block(const uint8_t* a, size_t a_stride, const uint8_t* b0, const 
 }
 
 using BlockFn = void (*)(const uint8_t*, size_t, const uint8_t*, const uint8_t*, int, uint8_t*,
-                         uint8_t*, Ahead&);
+                         uint8_t*, Ahead&, Finisher&);
 
 template <bool first>
 BlockFn block_fn(bool both_rows, bool both_panels) {
@@ -144,8 +146,11 @@ struct Piece {
   bool gated;
   int num_pairs, row_pairs, num_runs;
   uint8_t* b;     // [2][kRunTiles] tiles
-  uint8_t* sums;  // [num_pairs, or 1 when A is resident][2] panels
+  uint8_t* sums;  // [num_pairs; 2 in turns when A is resident][2] panels
 
+  uint8_t* sums_of(int p) const {
+    return sums + static_cast<size_t>(2 * (shape.resident ? p % 2 : p)) * shape.c_bytes;
+  }
   int run_begin(int run) const { return shape.k_tiles / 2 * run / num_runs * 2; }
   int run_tiles(int run) const { return run_begin(run + 1) - run_begin(run); }
 };
@@ -179,7 +184,7 @@ Ahead plan_ahead(const Piece& piece, int run, int p, const uint8_t* a) {
   return ahead;
 }
 
-void multiply_pair(const Piece& piece, int run, int p) {
+void multiply_pair(const Piece& piece, int run, int p, Finisher& finisher) {
   const GemmArgs& args = piece.args;
   const Pair pair = pair_at(piece.range, piece.gated, p);
   const int first = piece.run_begin(run), count = piece.run_tiles(run);
@@ -191,8 +196,7 @@ void multiply_pair(const Piece& piece, int run, int p) {
                  piece.b + kRunTiles * kTile);
   }
   const uint8_t* a = piece.activations.of[static_cast<int>(order_of(weight.kind))];
-  uint8_t* const sums =
-      piece.sums + static_cast<size_t>(piece.shape.resident ? 0 : 2 * p) * piece.shape.c_bytes;
+  uint8_t* const sums = piece.sums_of(p);
   Ahead ahead = plan_ahead(piece, run, p, a);
   for (int rp = 0; rp < piece.row_pairs; ++rp) {
     const bool both_rows = args.m - rp * 32 > 16;
@@ -201,23 +205,15 @@ void multiply_pair(const Piece& piece, int run, int p) {
         run == 0 ? block_fn<true>(both_rows, pair.both) : block_fn<false>(both_rows, pair.both);
     multiply(
         a + static_cast<size_t>(rp) * 32 * piece.shape.a_stride + static_cast<size_t>(first) * 64,
-        piece.shape.a_stride, b0, b1, count, c0, c0 + piece.shape.c_bytes, ahead);
+        piece.shape.a_stride, b0, b1, count, c0, c0 + piece.shape.c_bytes, ahead, finisher);
   }
 }
 
-// Panels [begin, end), whose sums lie at piece.sums. Row by row, so that what is written lies
-// together.
-void finish_panels(const Piece& piece, int begin, int end) {
-  const int step = piece.gated ? 2 : 1;
-  const size_t stride = piece.shape.c_bytes / 4;
-  const auto* sums = reinterpret_cast<const float*>(piece.sums);
-  const bool stream = should_stream(piece.args, piece.range.part);
-  for (int row = 0; row < piece.args.m; ++row, sums += 16) {
-    for (int panel = begin, i = 0; panel < end; ++panel, i += step) {
-      const float* from = sums + static_cast<size_t>(i) * stride;
-      finish_panel(piece.args, piece.range.part, panel, row, 1, from, from + stride, stream);
-    }
-  }
+// Pair p's sums are whole: its epilogue begins, to be done in the next `steps` steps.
+void start_finish(const Piece& piece, int p, int steps, Finisher& finisher) {
+  finisher.rest();
+  finisher.start(piece.args, pair_at(piece.range, piece.gated, p), piece.gated,
+                 reinterpret_cast<const float*>(piece.sums_of(p)), piece.shape.c_bytes / 4, steps);
 }
 
 void multiply_piece(const GemmArgs& args, const Shape& shape, const Activations& activations,
@@ -234,19 +230,22 @@ void multiply_piece(const GemmArgs& args, const Shape& shape, const Activations&
                        .num_runs = (shape.k_tiles + kRunTiles - 1) / kRunTiles,
                        .b = own,
                        .sums = own + kRunBytes};
+  Finisher finisher;
   if (shape.resident) {
     for (int p = 0; p < piece.num_pairs; ++p) {
-      for (int run = 0; run < piece.num_runs; ++run) multiply_pair(piece, run, p);
-      const int begin = range.begin + (gated ? p : 2 * p);
-      const int end = begin + (gated ? 1 : 2);
-      finish_panels(piece, begin, end < range.end ? end : range.end);
+      for (int run = 0; run < piece.num_runs; ++run) multiply_pair(piece, run, p, finisher);
+      start_finish(piece, p, shape.k_tiles * piece.row_pairs, finisher);
     }
-    return;
+  } else {
+    for (int run = 0; run < piece.num_runs; ++run) {
+      for (int p = 0; p < piece.num_pairs; ++p) {
+        multiply_pair(piece, run, p, finisher);
+        if (run + 1 < piece.num_runs) continue;
+        start_finish(piece, p, piece.run_tiles(run) * piece.row_pairs, finisher);
+      }
+    }
   }
-  for (int run = 0; run < piece.num_runs; ++run) {
-    for (int p = 0; p < piece.num_pairs; ++p) multiply_pair(piece, run, p);
-  }
-  finish_panels(piece, range.begin, range.end);
+  finisher.rest();
 }
 
 // Where A streams by, a piece is as large as its sums allow: A is read once a piece.
