@@ -248,16 +248,27 @@ void multiply_piece(const GemmArgs& args, const Shape& shape, const Activations&
   finisher.rest();
 }
 
-// Where A streams by, a piece is as large as its sums allow: A is read once a piece.
+// One part's pairs for threads that are all there: a few pieces a thread, of sizes that end
+// together. Where A streams by, a piece is as large as its sums allow: A is read once a piece.
 PanelPlan plan_pieces(const ExecView& exec, const GemmArgs& args, const Shape& shape) {
   const bool gated = is_gated(args.epilogue);
   const int each = gated ? 1 : 2;  // panels of a pair
-  PanelPlan plan = plan_panels(exec, args, each, each * kMostPairs);
-  if (shape.resident || plan.num_parts > 1) return plan;
+  PanelPlan plan = plan_panels(exec, args, each, shape.resident ? 1 << 30 : each * kMostPairs);
+  if (plan.num_parts > 1) return plan;
   const int pairs = (plan.panels[0] + each - 1) / each, threads = exec.num_threads;
-  const int rounds = (pairs + threads * kMostPairs - 1) / (threads * kMostPairs);
-  const int pieces = rounds * threads;
-  plan.per_piece = (pairs + pieces - 1) / pieces * each;
+  const auto pairs_of = [&](int rounds) {
+    return (pairs + rounds * threads - 1) / (rounds * threads);
+  };
+  int best = 1;
+  if (!shape.resident) {
+    while (pairs_of(best) > kMostPairs) ++best;
+  } else if (threads > 1) {
+    best = 4;
+    for (int rounds = 5; rounds <= 8; ++rounds) {
+      if (rounds * pairs_of(rounds) < best * pairs_of(best)) best = rounds;
+    }
+  }
+  plan.per_piece = pairs_of(best) * each;
   plan.num_pieces = (plan.panels[0] + plan.per_piece - 1) / plan.per_piece;
   return plan;
 }
