@@ -5,11 +5,12 @@
 //   are a pair) for each run of k   (kRunTiles at most): the pair's B tiles are widened into 20 KiB
 //   that stay in L1,
 //     for 32 rows of x: C[2][2] += A[2][run]·B[run][2] in tiles, kept in L2 between runs
-//   last, row by row    epilogue and output
+//   a pair's epilogue goes on while the next pair is multiplied
 //
 // B must lie in L1 and A in L2: with both in L2 the tile loads halve the speed. A is therefore
 // loaded with the hint that keeps it from displacing B (tileloaddt1). Measured with data that is
 // not zero, tiles multiply at 80 % of the rate that they reach on zeros, however they are fed.
+#include "kernels/amx/finish.h"
 #include "kernels/amx/gemm.h"
 #include "kernels/amx/pairs.h"
 #include "kernels/amx/tile.h"
@@ -21,13 +22,15 @@ namespace millrace::kernels {
 namespace {
 
 constexpr int kRunTiles = 18;  // bf16 tiles of 32 k: even, for widening goes by 64 k
-constexpr int kMostPairs = 8;
+constexpr int kMostPairs = 16;
 constexpr int kMostRows = 512;
 constexpr size_t kTile = 1024;
 constexpr size_t kRunBytes = 2 * kRunTiles * kTile;
+constexpr size_t kResidentBytes = 1200 << 10;  // of A: what stays in L2 beside all else
 
 struct Shape {
   int rows, k_tiles;  // k_tiles of 32
+  bool resident;      // whether all of A stays in L2
   size_t a_stride;    // bytes between rows of bf16 x: an odd number of lines, against set conflicts
   size_t a_bytes;     // of one order
   size_t
@@ -37,13 +40,18 @@ struct Shape {
 
 Shape shape_of(const GemmArgs& args) {
   Shape shape;
-  shape.rows = args.m < kMostRows ? args.m : kMostRows;
   shape.k_tiles = static_cast<int>(padded_k(args.k)) / 32;
-  const size_t rows = round_up(static_cast<size_t>(shape.rows), size_t{32});
   shape.a_stride = static_cast<size_t>(shape.k_tiles) * 64 + 64;
+  int most = kMostRows;
+  if (most * shape.a_stride > kResidentBytes && most / 2 * shape.a_stride <= kResidentBytes) {
+    most /= 2;
+  }
+  shape.rows = args.m < most ? args.m : most;
+  const size_t rows = round_up(static_cast<size_t>(shape.rows), size_t{32});
+  shape.resident = rows * shape.a_stride <= kResidentBytes;
   shape.a_bytes = rows * shape.a_stride;
   shape.c_bytes = rows * 64 + 64;
-  shape.thread_bytes = kRunBytes + kMostPairs * 2 * shape.c_bytes;
+  shape.thread_bytes = kRunBytes + (shape.resident ? 2 : kMostPairs) * 2 * shape.c_bytes;
   return shape;
 }
 
@@ -67,7 +75,7 @@ void convert_rows(const GemmArgs& args, const Shape& shape, Order order, int row
 // C[2][2] (+)= A·B over `count` tiles of k. c: [2 panels][all rows][16] f32, `panel_bytes` apart.
 template <bool first, bool both_rows, bool both_panels>
 void multiply_block(const uint8_t* a, size_t a_stride, const uint8_t* b0, const uint8_t* b1,
-                    int count, uint8_t* c0, uint8_t* c1, Ahead& ahead) {
+                    int count, uint8_t* c0, uint8_t* c1, Ahead& ahead, Finisher& finisher) {
   if constexpr (first) {
     _tile_zero(0);
     _tile_zero(1);
@@ -93,6 +101,7 @@ void multiply_block(const uint8_t* a, size_t a_stride, const uint8_t* b0, const 
       if (both_panels) _tile_dpbf16ps(3, 5, 7);
     }
     ahead.issue();
+    finisher.step();
     a += 64;
     b0 += kTile;
     b1 += kTile;
@@ -104,7 +113,7 @@ void multiply_block(const uint8_t* a, size_t a_stride, const uint8_t* b0, const 
 }
 
 using BlockFn = void (*)(const uint8_t*, size_t, const uint8_t*, const uint8_t*, int, uint8_t*,
-                         uint8_t*, Ahead&);
+                         uint8_t*, Ahead&, Finisher&);
 
 template <bool first>
 BlockFn block_fn(bool both_rows, bool both_panels) {
@@ -137,27 +146,33 @@ struct Piece {
   bool gated;
   int num_pairs, row_pairs, num_runs;
   uint8_t* b;     // [2][kRunTiles] tiles
-  uint8_t* sums;  // [num_pairs][2] panels
+  uint8_t* sums;  // [num_pairs; 2 in turns when A is resident][2] panels
 
+  uint8_t* sums_of(int p) const {
+    return sums + static_cast<size_t>(2 * (shape.resident ? p % 2 : p)) * shape.c_bytes;
+  }
   int run_begin(int run) const { return shape.k_tiles / 2 * run / num_runs * 2; }
   int run_tiles(int run) const { return run_begin(run + 1) - run_begin(run); }
 };
 
-// What comes after (run, p): the next pair's weights and a share of the activations of the next
-// run.
+// What comes after (run, p): the next weights and, where A does not stay in L2, a share of the
+// activations of the next run.
 Ahead plan_ahead(const Piece& piece, int run, int p, const uint8_t* a) {
   Ahead ahead;
   const bool last_pair = p + 1 == piece.num_pairs, last_run = run + 1 == piece.num_runs;
-  const int next_run = last_pair ? run + 1 : run;
-  if (next_run < piece.num_runs) {
-    const Pair next = pair_at(piece.range, piece.gated, last_pair ? 0 : p + 1);
+  const bool resident = piece.shape.resident;
+  const bool steps_run = resident ? !last_run : last_pair;
+  const int next_run = steps_run ? run + 1 : resident ? 0 : run;
+  const int next_pair = resident ? (last_run ? p + 1 : p) : (last_pair ? 0 : p + 1);
+  if (next_run < piece.num_runs && next_pair < piece.num_pairs) {
+    const Pair next = pair_at(piece.range, piece.gated, next_pair);
     for (int i = 0; i < (next.both ? 2 : 1); ++i) {
       const GemmPart& part = piece.args.parts[next.part[i]];
       add_weights(*part.weight, next.panel[i], piece.run_begin(next_run), piece.run_tiles(next_run),
                   ahead);
     }
   }
-  if (!last_run) {
+  if (!resident && !last_run) {
     const int rows = piece.row_pairs * 32;
     const int begin = rows * p / piece.num_pairs, end = rows * (p + 1) / piece.num_pairs;
     const auto stride = static_cast<int64_t>(piece.shape.a_stride);
@@ -169,7 +184,7 @@ Ahead plan_ahead(const Piece& piece, int run, int p, const uint8_t* a) {
   return ahead;
 }
 
-void multiply_pair(const Piece& piece, int run, int p) {
+void multiply_pair(const Piece& piece, int run, int p, Finisher& finisher) {
   const GemmArgs& args = piece.args;
   const Pair pair = pair_at(piece.range, piece.gated, p);
   const int first = piece.run_begin(run), count = piece.run_tiles(run);
@@ -181,7 +196,7 @@ void multiply_pair(const Piece& piece, int run, int p) {
                  piece.b + kRunTiles * kTile);
   }
   const uint8_t* a = piece.activations.of[static_cast<int>(order_of(weight.kind))];
-  uint8_t* const sums = piece.sums + static_cast<size_t>(2 * p) * piece.shape.c_bytes;
+  uint8_t* const sums = piece.sums_of(p);
   Ahead ahead = plan_ahead(piece, run, p, a);
   for (int rp = 0; rp < piece.row_pairs; ++rp) {
     const bool both_rows = args.m - rp * 32 > 16;
@@ -190,22 +205,15 @@ void multiply_pair(const Piece& piece, int run, int p) {
         run == 0 ? block_fn<true>(both_rows, pair.both) : block_fn<false>(both_rows, pair.both);
     multiply(
         a + static_cast<size_t>(rp) * 32 * piece.shape.a_stride + static_cast<size_t>(first) * 64,
-        piece.shape.a_stride, b0, b1, count, c0, c0 + piece.shape.c_bytes, ahead);
+        piece.shape.a_stride, b0, b1, count, c0, c0 + piece.shape.c_bytes, ahead, finisher);
   }
 }
 
-// Row by row, so that what is written lies together.
-void finish_piece(const Piece& piece) {
-  const int step = piece.gated ? 2 : 1;
-  const size_t stride = piece.shape.c_bytes / 4;
-  const auto* sums = reinterpret_cast<const float*>(piece.sums);
-  const bool stream = should_stream(piece.args, piece.range.part);
-  for (int row = 0; row < piece.args.m; ++row, sums += 16) {
-    for (int panel = piece.range.begin, i = 0; panel < piece.range.end; ++panel, i += step) {
-      const float* from = sums + static_cast<size_t>(i) * stride;
-      finish_panel(piece.args, piece.range.part, panel, row, 1, from, from + stride, stream);
-    }
-  }
+// Pair p's sums are whole: its epilogue begins, to be done in the next `steps` steps.
+void start_finish(const Piece& piece, int p, int steps, Finisher& finisher) {
+  finisher.rest();
+  finisher.start(piece.args, pair_at(piece.range, piece.gated, p), piece.gated,
+                 reinterpret_cast<const float*>(piece.sums_of(p)), piece.shape.c_bytes / 4, steps);
 }
 
 void multiply_piece(const GemmArgs& args, const Shape& shape, const Activations& activations,
@@ -222,10 +230,47 @@ void multiply_piece(const GemmArgs& args, const Shape& shape, const Activations&
                        .num_runs = (shape.k_tiles + kRunTiles - 1) / kRunTiles,
                        .b = own,
                        .sums = own + kRunBytes};
-  for (int run = 0; run < piece.num_runs; ++run) {
-    for (int p = 0; p < piece.num_pairs; ++p) multiply_pair(piece, run, p);
+  Finisher finisher;
+  if (shape.resident) {
+    for (int p = 0; p < piece.num_pairs; ++p) {
+      for (int run = 0; run < piece.num_runs; ++run) multiply_pair(piece, run, p, finisher);
+      start_finish(piece, p, shape.k_tiles * piece.row_pairs, finisher);
+    }
+  } else {
+    for (int run = 0; run < piece.num_runs; ++run) {
+      for (int p = 0; p < piece.num_pairs; ++p) {
+        multiply_pair(piece, run, p, finisher);
+        if (run + 1 < piece.num_runs) continue;
+        start_finish(piece, p, piece.run_tiles(run) * piece.row_pairs, finisher);
+      }
+    }
   }
-  finish_piece(piece);
+  finisher.rest();
+}
+
+// One part's pairs for threads that are all there: a few pieces a thread, of sizes that end
+// together. Where A streams by, a piece is as large as its sums allow: A is read once a piece.
+PanelPlan plan_pieces(const ExecView& exec, const GemmArgs& args, const Shape& shape) {
+  const bool gated = is_gated(args.epilogue);
+  const int each = gated ? 1 : 2;  // panels of a pair
+  PanelPlan plan = plan_panels(exec, args, each, shape.resident ? 1 << 30 : each * kMostPairs);
+  if (plan.num_parts > 1) return plan;
+  const int pairs = (plan.panels[0] + each - 1) / each, threads = exec.num_threads;
+  const auto pairs_of = [&](int rounds) {
+    return (pairs + rounds * threads - 1) / (rounds * threads);
+  };
+  int best = 1;
+  if (!shape.resident) {
+    while (pairs_of(best) > kMostPairs) ++best;
+  } else if (threads > 1) {
+    best = 4;
+    for (int rounds = 5; rounds <= 8; ++rounds) {
+      if (rounds * pairs_of(rounds) < best * pairs_of(best)) best = rounds;
+    }
+  }
+  plan.per_piece = pairs_of(best) * each;
+  plan.num_pieces = (plan.panels[0] + plan.per_piece - 1) / plan.per_piece;
+  return plan;
 }
 
 void multiply_rows(const ExecView& exec, const GemmArgs& args) {
@@ -244,9 +289,7 @@ void multiply_rows(const ExecView& exec, const GemmArgs& args) {
       convert_rows(args, shape, static_cast<Order>(i), row_pair, activations.of[i]);
     }
   });
-  const bool gated = is_gated(args.epilogue);
-  const PanelPlan plan =
-      plan_panels(exec, args, gated ? 1 : 2, gated ? kMostPairs : 2 * kMostPairs);
+  const PanelPlan plan = plan_pieces(exec, args, shape);
   parallel_for(exec, plan.num_pieces, [&](int piece, int thread) {
     use_full_tiles();
     multiply_piece(args, shape, activations, piece_at(plan, piece),
@@ -266,10 +309,11 @@ size_t tiles_scratch(const ExecView& exec, const GemmArgs& args) {
 }
 
 void multiply_tiles(const ExecView& exec, const GemmArgs& args) {
-  for (int first = 0; first < args.m; first += kMostRows) {
+  const int most = shape_of(args).rows;
+  for (int first = 0; first < args.m; first += most) {
     GemmArgs rows = args;
     rows.x += first * args.x_stride;
-    rows.m = args.m - first < kMostRows ? args.m - first : kMostRows;
+    rows.m = args.m - first < most ? args.m - first : most;
     for (int p = 0; p < args.num_parts; ++p) {
       if (rows.parts[p].out != nullptr) rows.parts[p].out += first * args.parts[p].out_stride;
     }

@@ -33,9 +33,9 @@ inline __m512h twice_half(__m512 v) {
 
 // f16 bits to bf16 bits of the value times 2^-112, rounded to nearest (ties away).
 inline __m512i to_shifted_bf16(__m512h v) {
-  const __m512i rounded = _mm512_add_epi16(_mm512_castph_si512(v), _mm512_set1_epi16(4));
-  return _mm512_and_si512(_mm512_srai_epi16(rounded, 3),
-                          _mm512_set1_epi16(static_cast<int16_t>(0x8fff)));
+  // (v + 4) >> 3 in one instruction; the three copies of the sign are taken away.
+  const __m512i rounded = _mm512_mulhrs_epi16(_mm512_castph_si512(v), _mm512_set1_epi16(1 << 12));
+  return _mm512_and_si512(rounded, _mm512_set1_epi16(static_cast<int16_t>(0x8fff)));
 }
 
 inline __m512i decode_words(__m512i words, __m512h d, __m512h c) {
