@@ -242,6 +242,31 @@ TEST_P(Gemm, Shapes) {
   }
 }
 
+// Shapes that tables cut into blocks: more rows than a block, x beyond the second cache, more
+// panels than a piece.
+TEST_P(Gemm, Blocks) {
+  if (&table() == &reference_kernels()) GTEST_SKIP() << "it has no blocks";
+  struct Case {
+    int m, k, n;
+    Epilogue epilogue;
+    bool accumulate;
+  };
+  const Case cases[] = {{300, 2048, 70, Epilogue::none, true},
+                        {520, 2560, 40, Epilogue::silu_mul, false},
+                        {70, 8192, 530, Epilogue::none, false}};
+  for (const DType kind : {DType::bf16, DType::q8_0}) {
+    for (const Case& c : cases) {
+      std::vector<int> widths = {c.n};
+      if (is_gated(c.epilogue)) widths.push_back(c.n);
+      const Problem problem(kind, c.m, c.k, widths, c.accumulate);
+      for (const Precision precision : {Precision::standard, Precision::fast}) {
+        ASSERT_NO_FATAL_FAILURE(
+            check_shape(table(), problem, c.m, precision, c.epilogue, c.accumulate));
+      }
+    }
+  }
+}
+
 // ---- seeded bugs: the checks above must see each of them
 
 enum class Bug { none, value, past_the_row, threads, batch };

@@ -99,13 +99,17 @@ class Prompt {
   void run() {
     start();
     const int last = own_.last[task_.num_rows - 1];
-    for (int begin = own_.first[0] / 32 * 32; begin <= last; begin += kSpan) {
-      const int end = begin + kSpan < last + 1 ? begin + kSpan : last + 1;
-      const int steps = (end - begin + 31) / 32;
-      score(begin, steps, end);
-      for (int r = 0; r < task_.num_rows; ++r) soften_row(r, begin, steps);
+    int begin = own_.first[0] / 32 * 32;
+    const auto end_of = [&](int from) { return from + kSpan < last + 1 ? from + kSpan : last + 1; };
+    score(begin, (end_of(begin) - begin + 31) / 32, end_of(begin));
+    while (begin <= last) {
+      const int end = end_of(begin), steps = (end - begin + 31) / 32;
       copy_values(begin, steps, end);
+      for (int r = 0; r < task_.num_rows; ++r) soften_row(r, begin, steps);
+      // The next scores before these values: tile loads wait for the stores of P to be done.
+      if (end <= last) score(end, (end_of(end) - end + 31) / 32, end_of(end));
       add_values(steps);
+      begin = end;
     }
     finish();
   }

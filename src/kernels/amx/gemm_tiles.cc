@@ -1,11 +1,14 @@
 // Many rows: bf16 tiles, two by two.
 //
-//   x, once a call:     A tiles [rows/32][k/32][2] of 16 rows × 32 k, shared by all parts and
-//   threads a piece:            up to kMostPairs pairs of panels (gated: panel j of gate and of up
-//   are a pair) for each run of k   (kRunTiles at most): the pair's B tiles are widened into 20 KiB
-//   that stay in L1,
-//     for 32 rows of x: C[2][2] += A[2][run]·B[run][2] in tiles, kept in L2 between runs
-//   a pair's epilogue goes on while the next pair is multiplied
+//   x, once a call:     A as bf16 [rows][k], shared by all parts and threads
+//   threads a piece:    pairs of panels (gated: panel j of gate and of up are a pair)
+//     for each run of k (kRunTiles at most): the pair's B tiles are widened into 36 KiB of L1,
+//       for 32 rows of x: C[2][2] += A[2][run]·B[run][2] in tiles, kept in L2 between runs
+//     a pair's epilogue goes on while the next pair is multiplied
+//
+// Where A stays in L2 (is resident) a pair takes all runs of k before the next pair begins. Where
+// it does not, all pairs of the piece take a run before the next run begins, so that A is read once
+// a piece; up to kMostPairs sums then lie in L2.
 //
 // B must lie in L1 and A in L2: with both in L2 the tile loads halve the speed. A is therefore
 // loaded with the hint that keeps it from displacing B (tileloaddt1). Measured with data that is
