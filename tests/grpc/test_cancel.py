@@ -48,7 +48,7 @@ def test_a_cancelled_stream_takes_its_requests_along(server):
     cancelled = server.metrics().get(OUTCOME.format("cancelled"), 0)
     with client_of(server) as client:
         client.start_stream(lambda result, error: None)
-        for i in range(8):
+        for i in range(32):
             client.async_stream_infer("slow", [input_of("x", "FP32", np.ones((2000, SLOW_WIDTH), np.float32))], request_id=str(i))
         time.sleep(0.3)
         client.stop_stream(cancel_requests=True)

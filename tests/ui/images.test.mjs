@@ -58,7 +58,12 @@ afterEach(async () => {
 
 const card = (name) => page.getByRole('article', { name, exact: true });
 const choose = (...files) => page.getByLabel('Choose…').setInputFiles(files);
-const useModel = (name) => page.getByRole('combobox', { name: 'Model' }).selectOption(name);
+/** Returns when the page asks that model: a hand is slower than an effect, a script is not. */
+async function useModel(name) {
+  await page.getByRole('combobox', { name: 'Model' }).selectOption(name);
+  await page.getByLabel(name === 'finds' ? 'At least this sure' : 'Classes shown').waitFor();
+  await page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 50))); }));
+}
 const slide = (value) => page.getByLabel('At least this sure').fill(String(value));
 const alive = () => page.evaluate(() => window.urls.size);
 const near = (a, b, what) => assert.ok(Math.abs(a - b) <= 1.5, `${what}: ${a} against ${b}`);
