@@ -48,7 +48,6 @@ void EventLoop::run(std::chrono::milliseconds interval, const std::function<void
     }
     const int count =
         ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), wait_ms);
-    num_events_ = count;
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
       if (event.data.ptr) {

@@ -42,8 +42,6 @@ class EventLoop {
   void post(std::function<void()> task);
   void want_ticks(bool wanted) { ticking_ = wanted; }  // loop thread
   void defer_destroy(std::shared_ptr<void> object);    // loop thread
-  // Descriptors that this round is about: 1 where nobody else waits for the loop. Loop thread.
-  int num_events() const { return num_events_; }
   // Scratch memory for reads, shared by all watchers of the loop; loop thread.
   std::vector<char>& scratch() { return scratch_; }
 
@@ -54,7 +52,6 @@ class EventLoop {
   UniqueFd wake_;
   std::atomic<bool> stopping_{false};
   bool ticking_ = false;
-  int num_events_ = 0;
   std::vector<char> scratch_;
   std::vector<std::shared_ptr<void>> graveyard_;
   std::mutex mutex_;

@@ -26,7 +26,7 @@ struct Route {
   // Only for handlers of a few microseconds that never wait: they skip the worker pool, so they
   // also answer when every worker is busy (health, version).
   bool on_io_thread = false;
-  // The same for single requests that come alone: true where the handler will be as quick as that.
+  // The same for single requests: true where the handler will be as quick as that.
   // Called on the io thread; may be empty.
   std::function<bool(const HttpRequest&)> is_instant{};
 };

@@ -33,6 +33,14 @@ struct InputTensor {
   std::vector<std::span<const std::byte>> parts{};
 };
 
+inline std::size_t bytes_of(std::span<const InputTensor> inputs) {
+  std::size_t sum = 0;
+  for (const InputTensor& input : inputs) {
+    for (const auto part : input.parts) sum += part.size();
+  }
+  return sum;
+}
+
 // One execution. The caller has checked shapes and sizes against the specs.
 struct TensorBatch {
   std::vector<InputTensor> inputs{};    // in the order of ModelDescription::inputs

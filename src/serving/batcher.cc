@@ -36,14 +36,6 @@ int max_beside(const TensorModel& model, const BatchLimits& limits) {
   return most == 0 || limits.fixed_delay || !limits.preferred_rows.empty() ? 0 : most + 1;
 }
 
-std::size_t bytes_of(const BatchRequest& request) {
-  std::size_t sum = 0;
-  for (const InputTensor& input : request.inputs) {
-    for (const auto part : input.parts) sum += part.size();
-  }
-  return sum;
-}
-
 // The runtime's three parts end to end, up to the result.
 void trace_of(const TraceHandle& trace, TimePoint submitted, TimePoint started, TimePoint now,
               const TensorTimes& times, std::int64_t rows) {
@@ -119,6 +111,7 @@ void Batcher::submit(BatchRequest request) {
     item->request.alone = true;
   }
   const TimePoint now = Clock::now();
+  const bool is_instant = model_.is_instant(bytes_of(item->request.inputs));
   if (item->request.deadline <= now) {
     return refuse(std::move(item), {.kind = ErrorKind::deadline_exceeded,
                                     .message = "the request's time was over before it began"});
@@ -144,7 +137,6 @@ void Batcher::submit(BatchRequest request) {
                      .num_rows = asked.num_rows,
                      .oldest = now,
                      .earliest_deadline = asked.deadline};
-  const bool is_instant = model_.is_instant(bytes_of(asked));
   const Turn its = is_instant ? Turn::whole : queue_.empty() ? turn(lone, asked.alone) : Turn::none;
   if (is_instant || its == Turn::beside ||
       (its == Turn::whole && (asked.alone || policy_.run_at(lone, now) <= now))) {

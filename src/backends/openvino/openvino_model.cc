@@ -34,14 +34,6 @@ bool usable_in_place(const InputTensor& input, const ov::element::Type& type) {
   return reinterpret_cast<std::uintptr_t>(input.parts[0].data()) % type.size() == 0;
 }
 
-std::size_t bytes_of(const TensorBatch& batch) {
-  std::size_t sum = 0;
-  for (const InputTensor& input : batch.inputs) {
-    for (const auto& part : input.parts) sum += part.size();
-  }
-  return sum;
-}
-
 }  // namespace
 
 // Infer requests that are idle, running, or held by a result. A request that comes back is used
@@ -176,7 +168,7 @@ void OpenvinoModel::Pool::infer(TensorBatch batch, bool here, TensorDone on_done
 
 // Not cancelled: it is over sooner than that would take.
 void OpenvinoModel::Pool::run_here(std::unique_ptr<Slot> slot) {
-  const std::size_t bytes = bytes_of(slot->batch);
+  const std::size_t bytes = bytes_of(slot->batch.inputs);
   Slot* raw = slot.release();
   {
     std::lock_guard lock(mutex_);
@@ -354,7 +346,7 @@ void OpenvinoModel::infer(TensorBatch batch, TensorDone on_done) {
   // Of merged requests the threads are better used side by side.
   const bool merged = std::ranges::any_of(
       batch.inputs, [](const InputTensor& input) { return input.parts.size() > 1; });
-  const bool here = !merged && short_runs_->run_here(bytes_of(batch));
+  const bool here = !merged && short_runs_->run_here(bytes_of(batch.inputs));
   const bool beside = !here && company_ && batch.in_company &&
                       (description_.max_batch_size == 0 || has_one_row(batch));
   (beside ? company_ : pool_)->infer(std::move(batch), here, std::move(on_done));

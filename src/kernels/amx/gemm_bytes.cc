@@ -344,15 +344,7 @@ size_t bytes_scratch(const ExecView& exec, const GemmArgs& args) {
 }
 
 void multiply_bytes(const ExecView& exec, const GemmArgs& args) {
-  for (int first = 0; first < args.m; first += kMostRows) {
-    GemmArgs rows = args;
-    rows.x += first * args.x_stride;
-    rows.m = args.m - first < kMostRows ? args.m - first : kMostRows;
-    for (int p = 0; p < args.num_parts; ++p) {
-      if (rows.parts[p].out != nullptr) rows.parts[p].out += first * args.parts[p].out_stride;
-    }
-    multiply_rows(exec, rows);
-  }
+  for_row_blocks(args, kMostRows, [&](const GemmArgs& rows) { multiply_rows(exec, rows); });
 }
 
 }  // namespace amx

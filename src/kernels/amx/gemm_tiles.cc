@@ -312,16 +312,8 @@ size_t tiles_scratch(const ExecView& exec, const GemmArgs& args) {
 }
 
 void multiply_tiles(const ExecView& exec, const GemmArgs& args) {
-  const int most = shape_of(args).rows;
-  for (int first = 0; first < args.m; first += most) {
-    GemmArgs rows = args;
-    rows.x += first * args.x_stride;
-    rows.m = args.m - first < most ? args.m - first : most;
-    for (int p = 0; p < args.num_parts; ++p) {
-      if (rows.parts[p].out != nullptr) rows.parts[p].out += first * args.parts[p].out_stride;
-    }
-    multiply_rows(exec, rows);
-  }
+  for_row_blocks(args, shape_of(args).rows,
+                 [&](const GemmArgs& rows) { multiply_rows(exec, rows); });
 }
 
 }  // namespace amx

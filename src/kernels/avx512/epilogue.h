@@ -66,6 +66,20 @@ inline bool should_stream(const GemmArgs& args, int part) {
   return aligned && !args.accumulate && int64_t{args.m} * to.weight->n * 4 >= kLarge;
 }
 
+// Calls f with the product cut into runs of at most `most` rows of x.
+template <class F>
+inline void for_row_blocks(const GemmArgs& args, int most, const F& f) {
+  for (int first = 0; first < args.m; first += most) {
+    GemmArgs rows = args;
+    rows.x += first * args.x_stride;
+    rows.m = args.m - first < most ? args.m - first : most;
+    for (int p = 0; p < args.num_parts; ++p) {
+      if (rows.parts[p].out != nullptr) rows.parts[p].out += first * args.parts[p].out_stride;
+    }
+    f(rows);
+  }
+}
+
 // The panels of all parts in a line, cut into pieces for the pool. Gated parts go together.
 struct PanelRange {
   int part, begin, end;

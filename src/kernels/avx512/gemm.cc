@@ -122,16 +122,8 @@ size_t gemm_scratch(const ExecView& exec, const GemmArgs& args) {
 
 void gemm(const ExecView& exec, const GemmArgs& args) {
   const Way way = way_of(exec, args);
-  const int block = block_rows(way, args);
-  for (int first = 0; first < args.m; first += block) {
-    GemmArgs rows = args;
-    rows.x += first * args.x_stride;
-    rows.m = args.m - first < block ? args.m - first : block;
-    for (int p = 0; p < args.num_parts; ++p) {
-      if (rows.parts[p].out != nullptr) rows.parts[p].out += first * args.parts[p].out_stride;
-    }
-    multiply_rows(exec, rows, way);
-  }
+  for_row_blocks(args, block_rows(way, args),
+                 [&](const GemmArgs& rows) { multiply_rows(exec, rows, way); });
 }
 
 }  // namespace avx512
