@@ -31,6 +31,7 @@ def options():
         help="the real model, whose tokenizer all get [models/…]")
     add("--peer-dir", type=path, default=ROOT / "build/peers/llamacpp", metavar="DIR",
         help="llama.cpp of bench/peers/build_llamacpp; DIR-avx2 and DIR-avx512 hold narrower builds [build/peers/llamacpp]")
+    add("--text", type=path, metavar="FILE", help="accuracy is measured on its first 20,480 tokens [the 2,048 of the goldens]")
     add("--binary", type=path, default=ROOT / "build/release/millrace", metavar="FILE", help="[build/release/millrace]")
     add("--out", type=path, metavar="FILE", help="the JSON; .md and .svg beside it [bench/results/<date>-cpu.json]")
     return parser.parse_args()
@@ -92,7 +93,7 @@ def write(out, head, rows):
 def main():
     a = options()
     setup = Setup(binary=a.binary.resolve(), models=a.models.resolve(), smollm2=a.smollm2.resolve(), peers=a.peer_dir.resolve(),
-                  cores=first_cores(a.threads), rounds=1 if a.quick else a.rounds, quick=a.quick)
+                  cores=first_cores(a.threads), rounds=1 if a.quick else a.rounds, quick=a.quick, text=a.text)
     jobs = selected(Plan(setup).jobs(), a.rows)
     if a.list or not jobs:
         print("\n".join(row.name for job in jobs for row in job.rows) or "no row has such a name")

@@ -57,6 +57,34 @@ class ModelFile:
         return sum(tensors.values()) - unread
 
 
+class RealKind(ModelFile):
+    """The real SmolLM2 in another kind: made by llama-quantize of what the Q4_1 file stands for."""
+
+    def __init__(self, setup, kind):
+        super().__init__(setup, "smollm2-135m", kind)
+
+    def path(self):
+        if self.is_real:
+            return super().path()
+        path = self.setup.models / f"smollm2-135m-real-{self.kind}.gguf"
+        if not path.exists():
+            quantizer = self.setup.peers / "bin" / "llama-quantize"
+            require(quantizer, "build it with bench/peers/build_llamacpp")
+            part = path.with_suffix(".part")
+            run([quantizer, exact_of(ModelFile(self.setup, self.shape, "q4_1")), part, self.kind.upper(), self.setup.threads], 600)
+            part.rename(path)
+        return path
+
+
+def exact_of(file):
+    """The f32 file that a GGUF stands for."""
+    exact = file.setup.models / f"{file.path().stem.lower()}-exact.gguf"
+    if not exact.exists():
+        exact.parent.mkdir(parents=True, exist_ok=True)
+        run([sys.executable, pathlib.Path(__file__).with_name("make_exact.py"), file.path(), exact], 600)
+    return exact
+
+
 class Gpt2Folder:
     """GPT-2 124M as transformers writes it, random weights, for services on both sides."""
     shape, short = "gpt2-124m", "GPT-2 124M"

@@ -1,8 +1,7 @@
-"""Writes the f32 file that a GGUF's weights stand for exactly, and the text of a list of token ids.
+"""Writes the f32 file that a GGUF's weights stand for exactly.
 
-usage: make_exact.py MODEL.gguf TEXTS.json OUT.gguf OUT.txt      OUT.gguf is kept if it is there
+usage: make_exact.py MODEL.gguf OUT.gguf
 """
-import json
 import os
 import sys
 
@@ -25,26 +24,10 @@ def copy_exact(reader, out):
     writer.close()
 
 
-def byte_of_character():
-    """Byte-level BPE writes each byte as one printable character: itself where it is one, else from 256 on."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
-
-
-def text_of(reader, texts):
-    tokens, table = reader.fields["tokenizer.ggml.tokens"].contents(), byte_of_character()
-    return b"".join(bytes(table[c] for c in tokens[i]) for piece in json.load(open(texts))["pieces"] for i in piece["ids"])
-
-
 def main():
-    source, texts, out, out_text = sys.argv[1:5]
-    reader = gguf.GGUFReader(source)
-    if not os.path.exists(out):
-        copy_exact(reader, out + ".part")
-        os.rename(out + ".part", out)
-    with open(out_text, "wb") as f:
-        f.write(text_of(reader, texts))
+    source, out = sys.argv[1:3]
+    copy_exact(gguf.GGUFReader(source), out + ".part")
+    os.rename(out + ".part", out)
 
 
 if __name__ == "__main__":

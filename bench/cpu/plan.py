@@ -5,7 +5,8 @@ from common.cores import cpu_has
 from common.goals import Goal
 from common.jobs import Job, Row
 from cpu.accuracy import LlamaDivergence, OurDivergence
-from cpu.files import Gpt2Folder, ModelFile, layer_parameters
+from cpu.files import Gpt2Folder, ModelFile, RealKind, layer_parameters
+from cpu.layers import OurLayers
 from cpu.peers.llamacpp_batched import LlamaBatched
 from cpu.peers.llamacpp_bench import LlamaBench
 from cpu.peers.llamacpp_server import LlamaServer
@@ -24,10 +25,10 @@ PREFILL_8BIT = {HALF: Goal(6, 0.55), ONE: Goal(8, 0.55)}
 DECODE = {"q8_0": Goal(limit=0.95, floor=1), "q4_0": Goal(1.4, 0.90), "q4_k_m": Goal(1.9, 0.90), "bf16": Goal(1.4, 0.92)}
 DECODE_BATCH = {8: Goal(2.2, 0.45), 32: Goal(6, 0.45)}
 KINDS = ("q8_0", "q4_0", "q4_k_m", "bf16")
+REAL_KINDS = ("q4_1", "q8_0", "q4_0", "q4_k_m", "q6_k", "bf16")  # of the real SmolLM2
 
 # What the goals name and no command can measure yet.
 NOT_MEASURED = [
-    ("per-layer errors on the 1B shape", "no command prints activations"),
     ("10,000 queued requests, scheduler µs at 1,024 sequences", "no peer has it; the engine's own tests do"),
 ]
 
@@ -70,7 +71,7 @@ class Plan:
 
     def jobs(self):
         parts = (self.prefill, self.decode, self.batches, self.smollm2, self.serving, self.openvino, self.services, self.other_isas,
-                 self.wide_context, self.cold_starts, self.accuracy, self.own_kinds, self.tokenizer)
+                 self.wide_context, self.cold_starts, self.accuracy, self.layers, self.own_kinds, self.tokenizer)
         return [job for part in parts for job in part()]
 
     def prefill_job(self, file, name, goal, isa="auto", folder=None):
@@ -163,10 +164,19 @@ class Plan:
                       note="file in the page cache")
 
     def accuracy(self):
-        file = self.file(SMOLLM2, "q4_1")
-        row = Row(f"mean KL a token against exact weights, {file.short} q4_1", "nats", "kl", Goal(10), higher=False)
-        yield Job(OurDivergence(self.setup, file), LlamaDivergence(self.setup, file), [row], file, most_rounds=1,
-                  note="the same text; ours over all of its tokens, llama-perplexity over the second half of each 512")
+        for kind in REAL_KINDS:
+            file = RealKind(self.setup, kind)
+            rows = [Row(f"mean KL a token against exact weights, {file.short} {kind}", "nats", "kl", Goal(10), higher=False),
+                    Row(f"perplexity off that of exact weights, {file.short} {kind}", "%", "perplexity_off", Goal(at_most=0.3),
+                        higher=False)]
+            yield Job(OurDivergence(self.setup, file), LlamaDivergence(self.setup, file), rows, file, most_rounds=1,
+                      note="the same text; ours over all of its tokens, llama-perplexity over the second half of each 512")
+
+    def layers(self):
+        file = self.file(self.loads.shapes[-1], "q8_0")
+        row = Row(f"largest error of a layer's output against float64, {file.short} q8_0", "%", "layer_error", higher=False)
+        yield Job(OurLayers(self.setup, file), None, [row], file, most_rounds=1,
+                  note="root of the sums of squares, of the residual stream; python -m cpu.layers prints every layer and kind")
 
     def own_kinds(self):
         """Kinds that Millrace makes of float weights at load, against llama.cpp's file of as many bits."""

@@ -12,6 +12,7 @@ class Setup:
     cores: list
     rounds: int
     quick: bool
+    text: pathlib.Path = None  # accuracy is measured on it; else on that of the goldens
 
     @property
     def threads(self):

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "app/bench_command.h"
+#include "app/layer_errors.h"
 #include "backends/native/model_folder.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -62,7 +63,8 @@ class Reader {
   Reader(const kernels::Kernels& table, ComputePool& pool, const Kind& kind)
       : table_(table), exec_(pool, kind.precision), ops_{table, exec_}, kind_(kind) {}
 
-  Status load(const backends::ModelFolder& folder, int context, int chunk) {
+  Status load(const backends::ModelFolder& folder, int context, int chunk,
+              models::ActivationObserver* observer) {
     auto built = models::build_causal_model(
         {*folder.weights, folder.config}, ops_,
         {.max_position = context, .quantization = kind_.quantization, .progress = {}});
@@ -81,6 +83,7 @@ class Reader {
     blocks_.resize(static_cast<std::size_t>(blocks));
     std::iota(blocks_.begin(), blocks_.end(), 0);
     model_->reserve(ops_, chunk, chunk);
+    model_->set_observer(observer);
     logits_.resize(static_cast<std::size_t>(chunk) * vocab());
     return {};
   }
@@ -186,9 +189,24 @@ Result<std::vector<TokenId>> read_tokens(const BenchAccuracy& command,
   return tokens;
 }
 
+// What the layers put out, where the command asks for it.
+struct Layers {
+  bool wanted = false;
+  LayerTrace exact, rounded;
+  LayerErrors errors;
+  std::string npy;  // of the first chunk
+
+  models::ActivationObserver* observer(LayerTrace& trace) { return wanted ? &trace : nullptr; }
+  void take(std::size_t hidden) {
+    if (!wanted) return;
+    errors.add(exact, rounded);
+    if (npy.empty()) npy = npy_of(rounded, hidden);
+  }
+};
+
 // Windows of `context` tokens that do not overlap; within one, chunks.
 Divergence compare_all(const BenchAccuracy& command, std::span<const TokenId> tokens,
-                       ComputePool& pool, Reader& exact, Reader& rounded) {
+                       ComputePool& pool, Reader& exact, Reader& rounded, Layers& layers) {
   Divergence all;
   const auto context = static_cast<std::size_t>(command.context);
   const auto chunk = static_cast<std::size_t>(command.chunk);
@@ -201,13 +219,14 @@ Divergence compare_all(const BenchAccuracy& command, std::span<const TokenId> to
       const float* p = exact.read(tokens.subspan(begin, count), position);
       const float* q = rounded.read(tokens.subspan(begin, count), position);
       compare_rows(pool, p, q, exact.vocab(), tokens.subspan(begin + 1, count), all);
+      layers.take(static_cast<std::size_t>(exact.model().config().hidden_size));
     }
   }
   return all;
 }
 
 json::object result_json(const BenchAccuracy& command, const std::string& kernels,
-                         std::int64_t weight_bytes, const Divergence& d) {
+                         std::int64_t weight_bytes, const Divergence& d, const Layers& layers) {
   const auto count = static_cast<double>(d.count);
   json::object out;
   out["millrace_bench"] = 1;
@@ -228,6 +247,10 @@ json::object result_json(const BenchAccuracy& command, const std::string& kernel
   out["exact_perplexity"] = std::exp(d.exact_nll / count);
   out["perplexity"] = std::exp(d.rounded_nll / count);
   out["perplexity_change"] = std::exp((d.rounded_nll - d.exact_nll) / count) - 1;
+  if (layers.wanted) {
+    json::array& errors = out["layer_errors"].emplace_array();
+    for (const double error : layers.errors.relative()) errors.push_back(error);
+  }
   return out;
 }
 
@@ -242,6 +265,15 @@ void print_result(const json::object& r) {
   fmt::print("{:<34}{:>12.4f}\n", "perplexity, exact", number("exact_perplexity"));
   fmt::print("{:<34}{:>12.4f} ({:+.3f} %)\n", "perplexity", number("perplexity"),
              100 * number("perplexity_change"));
+  const json::value* layers = r.if_contains("layer_errors");
+  if (layers == nullptr) return;
+  fmt::print("\n{:<34}{:>12}\n", "behind", "error / size");
+  int layer = -1;
+  for (const json::value& error : layers->as_array()) {
+    const std::string name = layer < 0 ? "the embedding" : fmt::format("layer {}", layer);
+    fmt::print("{:<34}{:>12.3e}\n", name, error.to_number<double>());
+    ++layer;
+  }
 }
 
 Result<json::object> measure(const BenchAccuracy& command) {
@@ -258,13 +290,22 @@ Result<json::object> measure(const BenchAccuracy& command) {
   if (!tokens) return std::unexpected(tokens.error());
   ComputePool pool(std::max(command.threads, 0));
   Reader exact(**table, pool, {}), rounded(**table, pool, *kind);
-  if (Status loaded = exact.load(*exact_folder, command.context, command.chunk); !loaded)
+  Layers layers;
+  layers.wanted = command.layers || !command.layers_file.empty();
+  if (Status loaded =
+          exact.load(*exact_folder, command.context, command.chunk, layers.observer(layers.exact));
+      !loaded) {
     return pass(loaded);
-  if (Status loaded = rounded.load(*folder, command.context, command.chunk); !loaded)
+  }
+  if (Status loaded =
+          rounded.load(*folder, command.context, command.chunk, layers.observer(layers.rounded));
+      !loaded) {
     return pass(loaded);
+  }
   if (exact.vocab() != rounded.vocab()) return invalid("--exact-model: another vocabulary");
-  const Divergence all = compare_all(command, *tokens, pool, exact, rounded);
-  return result_json(command, (*table)->name, rounded.model().weight_bytes(), all);
+  const Divergence all = compare_all(command, *tokens, pool, exact, rounded, layers);
+  if (Status saved = write_whole_file(command.layers_file, layers.npy); !saved) return pass(saved);
+  return result_json(command, (*table)->name, rounded.model().weight_bytes(), all, layers);
 }
 
 }  // namespace

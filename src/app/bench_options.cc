@@ -290,6 +290,11 @@ CLI::App* add_accuracy(CLI::App& bench, AllOptions& all) {
   number("--tokens", to.tokens, 1, "Of the text, at most. [20000]");
   number("--context", to.context, 2, "Tokens of a window; each starts anew. [512]");
   number("--chunk", to.chunk, 1, "Tokens read at once; 1 is as when decoding. [128]");
+  command->add_flag("--layers", to.layers, "Also how far each layer's output is from exact.");
+  command
+      ->add_option("--save-layers", to.layers_file,
+                   "Write the layers' outputs of the first chunk there, as a NumPy array.")
+      ->type_name("FILE");
   add_model_options(*command, to);
   return command;
 }

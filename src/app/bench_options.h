@@ -56,6 +56,8 @@ struct BenchAccuracy {
   int threads = 0;
   std::string cpu_isa = "auto", precision = "default", kv_cache_dtype = "auto";
   std::string quantization = "none";
+  bool layers = false;
+  std::string layers_file;
   std::string json_file;
 };
 struct BenchTokenizer {

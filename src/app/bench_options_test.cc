@@ -106,6 +106,11 @@ TEST(BenchOptions, accuracy_and_tokenizer_need_a_text) {
   EXPECT_EQ(accuracy.quantization, "int8");
   EXPECT_EQ(accuracy.chunk, 1);
   EXPECT_EQ(accuracy.context, 512);
+  EXPECT_FALSE(accuracy.layers);
+  const auto layers = parsed<BenchAccuracy>(
+      {"accuracy", "m", "--text", "t", "--layers", "--save-layers", "layers.npy"});
+  EXPECT_TRUE(layers.layers);
+  EXPECT_EQ(layers.layers_file, "layers.npy");
   EXPECT_EQ(refused({"accuracy", "m"}).code, kExitUsage);
   const auto tokenizer = parsed<BenchTokenizer>({"tokenizer", "a", "b", "--text", "t"});
   EXPECT_EQ(tokenizer.models, (std::vector<std::string>{"a", "b"}));

@@ -30,6 +30,7 @@ class SummingModel final : public models::CausalModel {
     config_.vocab_size = kVocab;
   }
   const models::DecoderConfig& config() const override { return config_; }
+  void set_observer(models::ActivationObserver*) override {}
   void reserve(kernels::Ops&, int max_tokens, int max_logit_rows) override {
     max_tokens_ = static_cast<std::size_t>(max_tokens);
     max_rows_ = static_cast<std::size_t>(max_logit_rows);

@@ -18,6 +18,9 @@ endfunction()
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   millrace_isa(avx2 FLAGS -mavx2 -mfma -mf16c)
   millrace_isa(avx512 FLAGS -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni)
+  # Called where the machine has the instructions; the rest of the folder runs without.
+  set_source_files_properties(${CMAKE_CURRENT_SOURCE_DIR}/kernels/avx512/gemm_pairs.cc PROPERTIES
+    COMPILE_OPTIONS -mavx512bf16)
   millrace_isa(amx FLAGS -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mavx512fp16 -mamx-tile -mamx-int8 -mamx-bf16)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   millrace_isa(neon FLAGS -march=armv8.2-a+dotprod+fp16 -ffp-contract=off)

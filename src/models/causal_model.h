@@ -30,6 +30,24 @@ struct KvCache {
   std::vector<void*> layers;
 };
 
+// Sees activations as they are computed: calibration and layer-by-layer tests.
+enum class ActivationPoint : std::uint8_t {
+  embedding,   // [rows, hidden], layer -1
+  q,           // [rows, heads * head_dim], after RoPE
+  k,           // [rows, kv_heads * head_dim], after RoPE
+  v,           // [rows, kv_heads * head_dim]
+  attention,   // [rows, heads * head_dim], before the output projection
+  mlp,         // [rows, intermediate], before the down projection
+  block,       // [rows, hidden]: the residual stream after the layer
+  final_norm,  // [rows, hidden], layer -1
+};
+class ActivationObserver {
+ public:
+  virtual ~ActivationObserver() = default;
+  // In the last layer, from `mlp` on, the rows are those of ForwardBatch::logit_rows.
+  virtual void observe(ActivationPoint point, int layer, std::span<const float> values) = 0;
+};
+
 class CausalModel {
  public:
   virtual ~CausalModel() = default;
@@ -40,6 +58,8 @@ class CausalModel {
   // Makes every buffer for steps of up to max_tokens tokens and max_logit_rows rows, so that
   // forward() allocates nothing.
   virtual void reserve(kernels::Ops& ops, int max_tokens, int max_logit_rows) = 0;
+  // Called from forward(), until it is replaced; null: none.
+  virtual void set_observer(ActivationObserver* observer) = 0;
   virtual std::int64_t weight_bytes() const = 0;  // resident, packed
   virtual std::int64_t num_parameters() const = 0;
 };

@@ -12,24 +12,6 @@
 
 namespace millrace::models {
 
-// Sees activations as they are computed: calibration and layer-by-layer tests.
-enum class ActivationPoint : std::uint8_t {
-  embedding,   // [rows, hidden], layer -1
-  q,           // [rows, heads * head_dim], after RoPE
-  k,           // [rows, kv_heads * head_dim], after RoPE
-  v,           // [rows, kv_heads * head_dim]
-  attention,   // [rows, heads * head_dim], before the output projection
-  mlp,         // [rows, intermediate], before the down projection
-  block,       // [rows, hidden]: the residual stream after the layer
-  final_norm,  // [rows, hidden], layer -1
-};
-class ActivationObserver {
- public:
-  virtual ~ActivationObserver() = default;
-  // In the last layer, from `mlp` on, the rows are those of ForwardBatch::logit_rows.
-  virtual void observe(ActivationPoint point, int layer, std::span<const float> values) = 0;
-};
-
 class Decoder final : public CausalModel {
  public:
   // `config` has passed check_decoder_config and `weights` were loaded for it. With learned
@@ -43,7 +25,7 @@ class Decoder final : public CausalModel {
   std::int64_t weight_bytes() const override { return weights_.bytes; }
   std::int64_t num_parameters() const override { return weights_.num_parameters; }
 
-  void set_observer(ActivationObserver* observer) { observer_ = observer; }  // null: none
+  void set_observer(ActivationObserver* observer) override { observer_ = observer; }
 
  private:
   int q_width() const { return config_.num_heads * config_.head_dim; }

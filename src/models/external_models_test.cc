@@ -241,7 +241,7 @@ TEST_F(SortingModel, ActivationsArePyTorchsLayerByLayer) {
     const Status loaded = rig.load({**file, model.config});
     ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
     Recorder seen;
-    dynamic_cast<Decoder&>(rig.model()).set_observer(&seen);
+    rig.model().set_observer(&seen);
 
     const std::vector<float> ids = base64_floats(partials_.at("idx").at("data").as_string());
     std::vector<ForwardRig::Chunk> chunks(3);

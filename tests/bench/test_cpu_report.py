@@ -186,8 +186,9 @@ def test_bars_are_well_formed_and_leave_out_what_has_no_ratio():
 
 def test_divergences_are_read_from_what_the_programs_print():
     ours = {"mean_kl": 9.31e-5, "perplexity_change": 0.012, "top1_agreement": 0.99}
-    assert our_figures(ours) == {"kl": 9.31e-5, "perplexity": 1.2}
-    assert our_figures({**ours, "perplexity_change": -0.01})["perplexity"] == 0
+    assert our_figures(ours) == {"kl": 9.31e-5, "perplexity": 1.2, "perplexity_off": 1.2}
+    better = our_figures({**ours, "perplexity_change": -0.01})
+    assert better["perplexity"] == 0 and better["perplexity_off"] == 1
     assert llama_kl("Mean PPL(Q): 1\nMean    KLD:   0.002914 ±   0.000100\nMaximum KLD:   0.5\n") == 0.002914
     with pytest.raises(Failure):
         llama_kl("nothing of the kind")

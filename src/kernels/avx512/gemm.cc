@@ -1,6 +1,6 @@
 // Splits a product into runs of panels and gives each to a kernel: byte planes on VNNI for
-// quantised weights (single bytes in Precision::fast), f32 for plain ones and wherever results must
-// be exact.
+// quantised weights (single bytes in Precision::fast), pairs of bf16 for bf16 ones where the
+// machine is fast at them, f32 for other plain ones and wherever results must be exact.
 #include "kernels/avx512/gemm.h"
 
 #include "kernels/avx512/epilogue.h"
@@ -13,15 +13,25 @@ namespace {
 constexpr int kMostRows = 512;  // of x at a time, in f32
 constexpr size_t kDecodedBytes = 256 * 64;
 
-enum class Way { f32, planes, bytes };
+enum class Way { f32, pairs, planes, bytes };
 
 // Up to this many rows 16-bit activations cost no time: the weights' way from memory does.
 constexpr int kFreeRows = 2;
 
+template <class Check>
+bool all_weights(const GemmArgs& args, const Check& check) {
+  for (int p = 0; p < args.num_parts; ++p) {
+    if (!check(args.parts[p].weight->kind)) return false;
+  }
+  return true;
+}
+
 Way way_of(const ExecView& exec, const GemmArgs& args) {
   if (exec.precision == Precision::exact) return Way::f32;
-  for (int p = 0; p < args.num_parts; ++p) {
-    if (!avx512::vnni_can(args.parts[p].weight->kind)) return Way::f32;
+  if (!all_weights(args, avx512::vnni_can)) {
+    const bool pairs = args.m > avx512::kFewRows && avx512::pairs_pay() &&
+                       all_weights(args, [](DType kind) { return kind == DType::bf16; });
+    return pairs ? Way::pairs : Way::f32;
   }
   return exec.precision == Precision::fast && args.m > kFreeRows ? Way::bytes : Way::planes;
 }
@@ -32,8 +42,17 @@ int block_rows(Way way, const GemmArgs& args) {
 }
 
 size_t input_bytes(Way way, int rows, int k) {
-  if (way == Way::f32) return 0;
-  return way == Way::planes ? avx512::vnni_scratch(rows, k) : avx512::bytes_scratch(rows, k);
+  switch (way) {
+    case Way::f32:
+      return 0;
+    case Way::pairs:
+      return avx512::pairs_scratch(rows, k);
+    case Way::planes:
+      return avx512::vnni_scratch(rows, k);
+    case Way::bytes:
+      return avx512::bytes_scratch(rows, k);
+  }
+  return 0;
 }
 
 size_t thread_bytes(int rows) {
@@ -41,10 +60,7 @@ size_t thread_bytes(int rows) {
 }
 
 bool are_plain(const GemmArgs& args) {
-  for (int p = 0; p < args.num_parts; ++p) {
-    if (avx512::vnni_can(args.parts[p].weight->kind)) return false;
-  }
-  return true;
+  return all_weights(args, [](DType kind) { return !avx512::vnni_can(kind); });
 }
 
 // A few rows against plain weights; their sums take the place of decoded tiles.
@@ -76,8 +92,10 @@ void multiply_rows(const ExecView& exec, const GemmArgs& args, Way way) {
     return multiply_few_rows(exec, args);
   }
   auto* shared = static_cast<uint8_t*>(exec.scratch);
+  avx512::PairInput pairs = {};
   avx512::VnniInput planes = {};
   avx512::ByteInput bytes = {};
+  if (way == Way::pairs) pairs = avx512::pairs_of(exec, args, shared);
   if (way == Way::planes) planes = avx512::vnni_quantize(exec, args, shared);
   if (way == Way::bytes) bytes = avx512::bytes_quantize(exec, args, shared);
   shared += input_bytes(way, args.m, args.k);
@@ -94,6 +112,8 @@ void multiply_rows(const ExecView& exec, const GemmArgs& args, Way way) {
       switch (way) {
         case Way::f32:
           return avx512::multiply_panel_f32(args, weight, panel, decoded, to);
+        case Way::pairs:
+          return avx512::multiply_panel_pairs(pairs, weight, panel, to);
         case Way::planes:
           return avx512::multiply_panel_vnni(planes, weight, panel, to);
         case Way::bytes:

@@ -54,4 +54,17 @@ std::size_t bytes_scratch(int m, int k);
 ByteInput bytes_quantize(const ExecView& exec, const GemmArgs& args, void* scratch);
 void multiply_panel_bytes(const ByteInput& x, const PackedWeight& weight, int panel, float* sums);
 
+// x rounded to bf16, for bf16 weights only. Groups of rows as above.
+struct PairInput {
+  int rows;
+  int k;                       // padded_k
+  const std::uint32_t* pairs;  // a group: [k/2][group]: k 2i in the low half
+};
+// Whether this machine has the instruction and it is faster than two f32 multiply-adds (AMD's is,
+// Intel's is not).
+bool pairs_pay();
+std::size_t pairs_scratch(int m, int k);
+PairInput pairs_of(const ExecView& exec, const GemmArgs& args, void* scratch);
+void multiply_panel_pairs(const PairInput& x, const PackedWeight& weight, int panel, float* sums);
+
 }  // namespace millrace::kernels::avx512
