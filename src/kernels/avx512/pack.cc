@@ -116,14 +116,15 @@ void put_codes(const CodeBlock& block, uint8_t* panel, int b, int lane) {
       }
     }
   } else {
-    uint8_t* tile = panel + static_cast<size_t>(b / 2) * 768 + 4 * lane;
+    constexpr bool five = values == Values::u5;
+    uint8_t* tile = panel + static_cast<size_t>(b / 2) * (five ? 640 : 768) + 4 * lane;
     for (int r = 8 * (b % 2), i = 0; i < kBlock; ++i) {  // r: quad row of the tile
       const int row = r + i / 4, j = i % 4;
       const int low = codes[i] & 0xf, high = codes[i] >> 4;
       uint8_t& nibbles = tile[64 * (row % 8) + j];
       nibbles = static_cast<uint8_t>(nibbles | (row < 8 ? low : low << 4));
-      uint8_t& pairs = tile[512 + 64 * (row % 4) + j];
-      pairs = static_cast<uint8_t>(pairs | high << (2 * (row / 4)));
+      uint8_t& upper = tile[512 + 64 * (five ? row / 8 : row % 4) + j];
+      upper = static_cast<uint8_t>(upper | high << (five ? row % 8 : 2 * (row / 4)));
     }
   }
 }

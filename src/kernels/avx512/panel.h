@@ -6,9 +6,10 @@
 //   8-bit codes   [k/4][16][4]: dword n = codes of W[n][4r .. 4r+3]         512 bytes a 32-block
 //   4-bit codes   a 32-block is 4 vectors: vector i has quad row i in its low nibbles and quad row
 //                 i+4 in its high ones (GGUF's own nibble order)              256 bytes
+//   5-bit codes   64 k are 8 vectors of low nibbles (i and i+8) and 2 of fifth bits (bit s of
+//                 vector j belongs to quad row 8j + s)                        640 bytes
 //   6-bit codes   64 k are 8 vectors of low nibbles (i and i+8) and 4 of upper bit pairs (bits 2s
-//   of
-//                 vector j belong to quad row j + 4s)                         768 bytes
+//                 of vector j belong to quad row j + 4s)                      768 bytes
 //
 // Codes are unsigned: w = d·(code - zero) + m. Behind a panel's values come its scales:
 //   i8            f32 [16]
@@ -16,8 +17,8 @@
 //   d, m          f16 [blocks][2][16]                    q4_1 q5_1; of 64 and 128 k: q4_g64 q4_g128
 //   K             a 256-block: u8 scale [8][16], u8 min [8][16], f16 d [16], f16 dmin [16]
 //   q6_k          a 256-block: i8 scale [16][16], f16 d [16], 32 bytes unused
-// q5_* are kept as 8-bit codes. k is padded to a multiple of 64, rows to 16. Nobody reads sums of
-// the padding rows; in the padding of k the kernels take x as zero.
+// k is padded to a multiple of 64, rows to 16. Nobody reads sums of the padding rows; in the
+// padding of k the kernels take x as zero.
 #pragma once
 
 #include <stddef.h>
@@ -33,7 +34,7 @@ constexpr int kBlock = 32;  // k that share a scale (q6_k: 16)
 constexpr int kTileK = 64;  // k is padded to this
 constexpr int kSuperBlock = 256;
 
-enum class Values { f32, pair, u8, u4, u6 };
+enum class Values { f32, pair, u8, u4, u5, u6 };
 enum class Scales { none, row, d, dm, k, k6 };
 
 template <Values values_, Scales scales_, int zero_>
@@ -55,7 +56,7 @@ struct Traits<DType::i8> : TraitsOf<Values::u8, Scales::row, 128> {};
 template <>
 struct Traits<DType::q8_0> : TraitsOf<Values::u8, Scales::d, 128> {};
 template <>
-struct Traits<DType::q5_0> : TraitsOf<Values::u8, Scales::d, 16> {};
+struct Traits<DType::q5_0> : TraitsOf<Values::u5, Scales::d, 16> {};
 template <>
 struct Traits<DType::q4_0> : TraitsOf<Values::u4, Scales::d, 8> {};
 template <>
@@ -65,11 +66,11 @@ struct Traits<DType::q4_g64> : TraitsOf<Values::u4, Scales::dm, 0> {};
 template <>
 struct Traits<DType::q4_g128> : TraitsOf<Values::u4, Scales::dm, 0> {};
 template <>
-struct Traits<DType::q5_1> : TraitsOf<Values::u8, Scales::dm, 0> {};
+struct Traits<DType::q5_1> : TraitsOf<Values::u5, Scales::dm, 0> {};
 template <>
 struct Traits<DType::q4_k> : TraitsOf<Values::u4, Scales::k, 0> {};
 template <>
-struct Traits<DType::q5_k> : TraitsOf<Values::u8, Scales::k, 0> {};
+struct Traits<DType::q5_k> : TraitsOf<Values::u5, Scales::k, 0> {};
 template <>
 struct Traits<DType::q6_k> : TraitsOf<Values::u6, Scales::k6, 32> {};
 
@@ -137,6 +138,8 @@ inline size_t values_bytes(int k) {
       return elements;
     case Values::u4:
       return elements / 2;
+    case Values::u5:
+      return elements / 8 * 5;
     case Values::u6:
       return elements / 4 * 3;
   }
