@@ -51,11 +51,13 @@ int rows_at_once(const Job& job, const PackedWeight& w, int left) {
 }
 
 // The part of the next tile that `rows` of `all` rows ask for, `before` rows having asked already:
-// so memory is busy while all of them compute. Where few rows leave it no time to lose, the
-// hardware's own looking ahead is as good.
+// so memory is busy while all of them compute. Few rows leave it no time to lose: there Intel's
+// cores look ahead as well themselves, and AMD's must be asked for what lies much further on.
 MILLRACE_INLINE Ahead share_of_next(const uint8_t* tile, size_t bytes, int before, int rows,
                                     int all) {
-  if (all <= 2) return {tile, 0};
+  constexpr size_t kFar = 16384;
+  if (all <= 2)
+    return before == 0 && __builtin_cpu_is("amd") ? Ahead{tile + kFar, bytes} : Ahead{tile, 0};
   const auto share = [&](int count) {
     return bytes * static_cast<size_t>(count) / static_cast<size_t>(all) / 64 * 64;
   };
