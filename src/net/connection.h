@@ -112,7 +112,7 @@ class Connection final : public EventLoop::Watcher,
   void peer_left();
   void break_off(bool reset);
   void close_locked();
-  void wait_for(Waiting what);
+  void wait_for(Waiting what, TimePoint now = Clock::now());
   void check_body_rate();
   void update_interest();
   bool active(std::uint64_t serial) const {

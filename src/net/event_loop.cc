@@ -39,11 +39,12 @@ Status EventLoop::open() {
 void EventLoop::run(std::chrono::milliseconds interval, const std::function<void()>& tick,
                     const std::function<void()>& end_of_round) {
   std::array<epoll_event, 128> events;
-  TimePoint next_tick = Clock::now() + interval;
+  TimePoint now = Clock::now();
+  TimePoint next_tick = now + interval;
   while (!stopping_.load(std::memory_order_acquire)) {
     int wait_ms = -1;
     if (ticking_) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_tick - Clock::now());
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_tick - now);
       wait_ms = left.count() > 0 ? static_cast<int>(left.count()) : 0;
     }
     const int count =
@@ -56,9 +57,11 @@ void EventLoop::run(std::chrono::milliseconds interval, const std::function<void
         run_posted();
       }
     }
-    if (ticking_ && Clock::now() >= next_tick) {
+    now = Clock::now();
+    if (ticking_ && now >= next_tick) {
       tick();
-      next_tick = Clock::now() + interval;
+      now = Clock::now();
+      next_tick = now + interval;
     }
     end_of_round();
     graveyard_.clear();

@@ -63,7 +63,7 @@ TEST(HttpServer, hands_the_whole_request_to_the_handler) {
   EXPECT_EQ(seen.method, "PUT");
   EXPECT_EQ(seen.path, "/m/a/b/x");
   EXPECT_EQ(seen.query, "q=1");
-  EXPECT_EQ(seen.path_params.at("name"), "a/b");
+  EXPECT_EQ(seen.path_params["name"], "a/b");
   EXPECT_EQ(seen.header("x-y"), "z");
   EXPECT_EQ(seen.body, "abc");
   EXPECT_LT(seconds_between(seen.arrival, Clock::now()), 5);

@@ -14,11 +14,6 @@
 namespace millrace::api {
 namespace {
 
-std::string_view path_param(const net::HttpRequest& http, std::string_view name) {
-  const auto found = http.path_params.find(name);
-  return found == http.path_params.end() ? std::string_view() : found->second;
-}
-
 // What an answer needs when it comes. The model is named last: it goes last.
 struct Call {
   const serving::SharedMemory* shared;
@@ -49,7 +44,7 @@ constexpr std::size_t kInstantBodyBytes = std::size_t{4} << 10;  // parsed in mi
 }  // namespace
 
 Result<serving::ModelHandle> kserve_model(const ApiContext& context, const net::HttpRequest& http) {
-  return kserve_model(context, path_param(http, "model"), path_param(http, "version"));
+  return kserve_model(context, http.path_params["model"], http.path_params["version"]);
 }
 
 Result<serving::ModelHandle> kserve_model(const ApiContext& context, std::string_view name,
@@ -65,7 +60,7 @@ Result<serving::ModelHandle> kserve_model(const ApiContext& context, std::string
 bool is_instant_infer(const ApiContext& context, const net::HttpRequest& http) {
   if (http.body.size() > kInstantBodyBytes) return false;
   const auto model =
-      context.tensors.find_model(path_param(http, "model"), path_param(http, "version"));
+      context.tensors.find_model(http.path_params["model"], http.path_params["version"]);
   return model && (*model)->batcher()->is_instant(http.body.size());
 }
 
