@@ -15,6 +15,7 @@ namespace millrace::net {
 namespace {
 
 constexpr std::size_t kMaxPendingBytes = std::size_t{16} << 10;
+constexpr std::size_t kMaxUnsent = 8;  // answers that wait for the end of a round
 
 }  // namespace
 
@@ -106,6 +107,7 @@ void Connection::on_events(std::uint32_t events) {
     update_interest();
   }
   run_released(lock);
+  if (io_.unsent.size() >= kMaxUnsent) io_.send_unsent();
 }
 
 // The last step of each call on the io thread: what must not run under the lock.
@@ -252,6 +254,31 @@ void Connection::flush() {
   }
 }
 
+// Answers made on the io thread leave together when the round of events ends. The first wakes a
+// client that has several requests under way, and the others find it awake: waking is most of what
+// sending costs.
+void Connection::flush_answer() {
+  if (!io_.loop.is_here()) return flush();
+  if (!std::exchange(unsent_, true)) io_.unsent.push_back(this);
+}
+
+void Connection::send_unsent() {
+  std::unique_lock lock(mutex_);
+  unsent_ = false;
+  if (phase_ == Phase::closed) return;
+  flush();
+  drive();
+  update_interest();
+  run_released(lock);
+}
+
+// More may come while it sends: of requests that were read ahead. Those that were closed meanwhile
+// live until the round is over.
+void IoThread::send_unsent() {
+  for (std::size_t i = 0; i < unsent.size(); ++i) unsent[i]->send_unsent();
+  unsent.clear();
+}
+
 // Any thread: both directions are shut, and the io thread, woken by that, closes.
 void Connection::break_off(bool reset) {
   broken_ = true;
@@ -378,7 +405,7 @@ void Connection::update_interest() {
   } else if (phase_ == Phase::lingering) {
     wanted = EPOLLIN;
   }
-  if (!out_.empty() || kick_) wanted |= EPOLLOUT;
+  if ((!out_.empty() && !unsent_) || kick_) wanted |= EPOLLOUT;
   if (wanted == interest_) return;
   interest_ = wanted;
   io_.loop.modify(stream_->fd(), wanted, this);

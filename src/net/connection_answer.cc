@@ -65,7 +65,7 @@ void Connection::answer(HttpResponse&& response) {
   out_.push(std::move(head));
   if (has_body) out_.push(std::move(response.body));
   mark_done(response.status);
-  flush();
+  flush_answer();
 }
 
 void Connection::mark_done(int status) {
@@ -76,6 +76,7 @@ void Connection::mark_done(int status) {
 
 // After an answer from another thread: the next request may be read, or the io thread is needed.
 void Connection::after_output() {
+  if (unsent_) return;  // the io thread goes on when the round ends
   if (current_.done && out_.empty() && !broken_) {
     if (pending_.empty() && !must_close()) {
       phase_ = Phase::reading;

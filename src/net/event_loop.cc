@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::size_t kScratchBytes = std::size_t{64} << 10;
 
+thread_local const EventLoop* running_here = nullptr;
+
 epoll_event make_event(std::uint32_t events, EventLoop::Watcher* watcher) {
   epoll_event event{};
   event.events = events;
@@ -38,6 +40,7 @@ Status EventLoop::open() {
 
 void EventLoop::run(std::chrono::milliseconds interval, const std::function<void()>& tick,
                     const std::function<void()>& end_of_round) {
+  running_here = this;
   std::array<epoll_event, 128> events;
   TimePoint now = Clock::now();
   TimePoint next_tick = now + interval;
@@ -68,6 +71,10 @@ void EventLoop::run(std::chrono::milliseconds interval, const std::function<void
   }
   run_posted();
   graveyard_.clear();
+}
+
+bool EventLoop::is_here() const {
+  return running_here == this;
 }
 
 void EventLoop::stop() {

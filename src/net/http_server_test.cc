@@ -112,6 +112,32 @@ TEST(HttpServer, holds_back_a_flood_of_pipelined_requests) {
   EXPECT_EQ(num_answers, kCount);
 }
 
+// Their answers wait for the end of the round.
+TEST(HttpServer, answers_what_is_instant_in_order_and_whole) {
+  TestServer server;
+  server.instant_route("POST", "/here",
+                       [](HttpRequest request, std::shared_ptr<Responder> respond) {
+                         respond->send({.status = 200, .body = std::move(request.body)});
+                       });
+  server.start();
+  std::vector<std::unique_ptr<RawPeer>> peers;
+  for (int i = 0; i < 30; ++i) peers.push_back(std::make_unique<RawPeer>(server.port()));
+  const std::string large(std::size_t{3} << 20, 'x');
+  for (const auto& peer : peers) {
+    std::string burst;
+    for (int i = 0; i < 50; ++i) burst += post("/here", std::to_string(i));
+    ASSERT_TRUE(peer->send(burst));
+  }
+  for (const auto& peer : peers) {
+    for (int i = 0; i < 50; ++i) ASSERT_EQ(peer->read_response().body, std::to_string(i));
+    ASSERT_TRUE(peer->send(post("/here", large)));
+    ASSERT_EQ(peer->read_response().body, large);
+    ASSERT_TRUE(peer->send(post("/here", "last", "Connection: close\r\n")));
+    EXPECT_TRUE(peer->read_to_end().ends_with("last"));
+    EXPECT_TRUE(peer->ended());
+  }
+}
+
 TEST(HttpServer, streams_chunks_as_they_are_written) {
   TestServer server;
   std::mutex step;
