@@ -22,6 +22,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -42,8 +43,9 @@ std::string file_text(const char* path) {
 struct Connection {
   int fd = -1;
   std::size_t sent = 0;
-  std::string head;     // of the answer, until its end is seen
-  long body_left = -1;  // -1: the head is not whole yet
+  std::string head;           // of the answer, until its end is seen
+  long body_left = -1;        // -1: the head is not whole yet
+  unsigned events = EPOLLIN;  // what epoll was told to wait for
   Clock::time_point started{};
 };
 
@@ -73,6 +75,7 @@ struct Load {
   }
 
   void want(Connection& c, unsigned events) {
+    if (std::exchange(c.events, events) == events) return;
     epoll_event event{.events = events, .data = {.ptr = &c}};
     epoll_ctl(epoll, EPOLL_CTL_MOD, c.fd, &event);
   }

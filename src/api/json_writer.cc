@@ -35,6 +35,11 @@ std::size_t character_size(std::string_view text) {
   return size;
 }
 
+// Stands for itself; negative: not ASCII.
+bool is_plain(char c) {
+  return c >= 0x20 && c != '"' && c != '\\';
+}
+
 void append_control(std::string& out, char c) {
   switch (c) {
     case '"':
@@ -71,12 +76,12 @@ void append_float(std::string& out, Float value) {
 void append_json_escaped(std::string& out, std::string_view text) {
   std::size_t i = 0;
   while (i < text.size()) {
+    const std::size_t plain_from = i;
+    while (i < text.size() && is_plain(text[i])) ++i;
+    out.append(text, plain_from, i - plain_from);
+    if (i == text.size()) return;
     const char c = text[i];
-    const bool plain = c >= 0x20 && c != '"' && c != '\\';  // negative: not ASCII
-    if (plain) {
-      out += c;
-      ++i;
-    } else if (static_cast<unsigned char>(c) < 0x80) {
+    if (static_cast<unsigned char>(c) < 0x80) {
       append_control(out, c);
       ++i;
     } else if (const std::size_t size = character_size(text.substr(i)); size > 0) {
@@ -124,7 +129,8 @@ JsonWriter& JsonWriter::string(std::string_view text) {
 
 JsonWriter& JsonWriter::integer(std::int64_t value) {
   separate();
-  fmt::format_to(std::back_inserter(out_), "{}", value);
+  const fmt::format_int digits(value);
+  out_.append(digits.data(), digits.size());
   return *this;
 }
 

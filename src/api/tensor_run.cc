@@ -38,8 +38,7 @@ Result<serving::ModelHandle> find_version(const ApiContext& context, const net::
 }  // namespace
 
 std::string path_text(const net::HttpRequest& http, std::string_view name) {
-  const auto found = http.path_params.find(name);
-  return found == http.path_params.end() ? std::string() : found->second;
+  return std::string(http.path_params[name]);
 }
 
 Result<serving::ModelHandle> find_tensor_model(const ApiContext& context,

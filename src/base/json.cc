@@ -21,7 +21,10 @@ class StrictHandler {
   static constexpr std::size_t max_key_size = std::size_t(-1);
   static constexpr std::size_t max_string_size = std::size_t(-1);
 
-  explicit StrictHandler(const JsonLimits& limits) : limits_(limits) {}
+  StrictHandler(const JsonLimits& limits, const json::storage_ptr& memory)
+      : limits_(limits), memory_(memory), root_(memory) {
+    stack_.reserve(16);
+  }
 
   const char* reason() const { return reason_; }
   json::value take() { return std::move(root_); }
@@ -29,9 +32,9 @@ class StrictHandler {
   bool on_document_begin(error_code&) { return true; }
   bool on_document_end(error_code&) { return true; }
 
-  bool on_object_begin(error_code& ec) { return add(json::object(), ec) && open(ec); }
+  bool on_object_begin(error_code& ec) { return add(json::object(memory_), ec) && open(ec); }
   bool on_object_end(std::size_t, error_code&) { return close(); }
-  bool on_array_begin(error_code& ec) { return add(json::array(), ec) && open(ec); }
+  bool on_array_begin(error_code& ec) { return add(json::array(memory_), ec) && open(ec); }
   bool on_array_end(std::size_t, error_code&) { return close(); }
 
   bool on_key_part(string_view part, std::size_t, error_code&) { return append(key_, part); }
@@ -44,20 +47,25 @@ class StrictHandler {
   }
   bool on_string_part(string_view part, std::size_t, error_code&) { return append(text_, part); }
   bool on_string(string_view part, std::size_t, error_code& ec) {
+    if (text_.empty()) return add(json::string(part, memory_), ec);  // it came in one piece
     append(text_, part);
-    json::value value = json::string(text_);
+    json::value value = json::string(text_, memory_);
     text_.clear();
     return add(std::move(value), ec);
   }
   bool on_number_part(string_view, error_code&) { return true; }
-  bool on_int64(std::int64_t number, string_view, error_code& ec) { return add(number, ec); }
-  bool on_uint64(std::uint64_t number, string_view, error_code& ec) { return add(number, ec); }
+  bool on_int64(std::int64_t number, string_view, error_code& ec) {
+    return add(json::value(number, memory_), ec);
+  }
+  bool on_uint64(std::uint64_t number, string_view, error_code& ec) {
+    return add(json::value(number, memory_), ec);
+  }
   bool on_double(double number, string_view, error_code& ec) {
     if (!std::isfinite(number)) return refuse("number out of range", ec);
-    return add(number, ec);
+    return add(json::value(number, memory_), ec);
   }
-  bool on_bool(bool value, error_code& ec) { return add(value, ec); }
-  bool on_null(error_code& ec) { return add(nullptr, ec); }
+  bool on_bool(bool value, error_code& ec) { return add(json::value(value, memory_), ec); }
+  bool on_null(error_code& ec) { return add(json::value(nullptr, memory_), ec); }
   bool on_comment_part(string_view, error_code&) { return true; }
   bool on_comment(string_view, error_code&) { return true; }
 
@@ -95,6 +103,7 @@ class StrictHandler {
   }
 
   const JsonLimits& limits_;
+  const json::storage_ptr memory_;
   json::value root_;
   std::vector<json::value*> stack_;
   json::value* last_ = nullptr;
@@ -105,7 +114,8 @@ class StrictHandler {
 
 }  // namespace
 
-Result<json::value> parse_json(std::string_view text, const JsonLimits& limits) {
+Result<json::value> parse_json(std::string_view text, const JsonLimits& limits,
+                               const json::storage_ptr& memory) {
   if (text.size() > limits.max_bytes) {
     return fail(ErrorKind::too_large,
                 "The JSON text is " + std::to_string(text.size()) + " bytes; at most " +
@@ -115,7 +125,7 @@ Result<json::value> parse_json(std::string_view text, const JsonLimits& limits) 
   boost::json::parse_options options;
   options.max_depth = limits.max_depth;
   try {
-    boost::json::basic_parser<StrictHandler> parser(options, limits);
+    boost::json::basic_parser<StrictHandler> parser(options, limits, memory);
     error_code ec;
     const std::size_t used = parser.write_some(false, text.data(), text.size(), ec);
     if (!ec && used < text.size() &&

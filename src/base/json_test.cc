@@ -51,6 +51,20 @@ TEST(Json, RefusesWhatRfc8259Refuses) {
   }
 }
 
+TEST(Json, ReadsTheSameIntoScratchMemory) {
+  const std::string small =
+      R"({"a":[1,-2.5,true,null,{"a name too long to be short":"a text \u00fc too long to be"}],"b":""})";
+  std::string large = "[";
+  for (int i = 0; i < 1000; ++i) large += "\"some text " + std::to_string(i) + "\",";
+  large += "0]";
+  for (const std::string& text : {small, large}) {
+    JsonScratch scratch;
+    const auto value = parse_json(text, {}, scratch.memory_for(text));
+    ASSERT_TRUE(value);
+    EXPECT_EQ(*value, *parse_json(text));
+  }
+}
+
 TEST(Json, HoldsItsLimits) {
   JsonLimits limits;
   limits.max_depth = 3;

@@ -1,10 +1,9 @@
 #include "base/trace.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <chrono>
-#include <random>
+
+#include "base/random_id.h"
 
 namespace millrace {
 namespace {
@@ -39,13 +38,6 @@ TraceParent read_traceparent(std::string_view text) {
   const char low = flags[1];
   const int digit = low <= '9' ? low - '0' : low - 'a' + 10;
   return {.id = id, .sampled = (digit & 1) != 0};
-}
-
-std::string random_id() {
-  static std::atomic<std::uint64_t> count = std::random_device{}();
-  std::random_device device;
-  const auto word = [&] { return std::uint64_t{device()} << 32 | device(); };
-  return fmt::format("{:016x}{:016x}", word(), word() ^ count.fetch_add(1));
 }
 
 std::int64_t unix_us(TimePoint time) {

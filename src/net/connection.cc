@@ -9,11 +9,13 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/random_id.h"
 
 namespace millrace::net {
 namespace {
 
 constexpr std::size_t kMaxPendingBytes = std::size_t{16} << 10;
+constexpr std::size_t kMaxUnsent = 8;  // answers that wait for the end of a round
 
 }  // namespace
 
@@ -105,6 +107,7 @@ void Connection::on_events(std::uint32_t events) {
     update_interest();
   }
   run_released(lock);
+  if (io_.unsent.size() >= kMaxUnsent) io_.send_unsent();
 }
 
 // The last step of each call on the io thread: what must not run under the lock.
@@ -164,16 +167,19 @@ void Connection::drive() {
 
 void Connection::feed(std::string_view bytes) {
   if (parser_.untouched() && !bytes.empty()) {
-    parser_.request().arrival = Clock::now();
+    const TimePoint now = Clock::now();
+    parser_.request().arrival = now;
     current_.route = nullptr;
-    wait_for(Waiting::head);
+    wait_for(Waiting::head, now);
   }
   while (true) {
     bytes.remove_prefix(parser_.feed(bytes));
     switch (parser_.phase()) {
+      case RequestParser::Phase::body:
+        if (waiting_ == Waiting::head) wait_for(Waiting::body);
+        return;
       case RequestParser::Phase::request_line:
       case RequestParser::Phase::fields:
-      case RequestParser::Phase::body:
         return;
       case RequestParser::Phase::head_done:
         if (!accept_head(bytes)) {
@@ -207,7 +213,6 @@ bool Connection::accept_head(std::string_view rest) {
   parser_.begin_body(match.route->max_body_bytes);
   if (parser_.phase() != RequestParser::Phase::body) return true;
   window_bytes_ = 0;
-  wait_for(Waiting::body);
   if (parser_.expects_continue() && rest.empty()) {
     out_.push("HTTP/1.1 100 Continue\r\n\r\n");
     flush();
@@ -218,7 +223,7 @@ bool Connection::accept_head(std::string_view rest) {
 void Connection::begin_exchange() {
   HttpRequest& request = parser_.request();
   const std::string_view given = request.header("x-request-id");
-  request.request_id = is_request_id(given) ? std::string(given) : make_request_id();
+  request.request_id = is_request_id(given) ? std::string(given) : random_id();
   const Route* route = current_.route;
   current_ = Current{.serial = current_.serial + 1,
                      .route = route,
@@ -230,7 +235,7 @@ void Connection::begin_exchange() {
                      .http_1_0 = parser_.is_http_1_0(),
                      .close = !parser_.keep_alive()};
   phase_ = Phase::answering;
-  wait_for(Waiting::nothing);
+  wait_for(Waiting::nothing, {});
   ready_ =
       std::make_shared<Exchange>(shared_from_this(), current_.serial, *route, std::move(request));
   parser_.reset();
@@ -247,6 +252,31 @@ void Connection::flush() {
   } else if (result == OutputQueue::Flush::some || waiting_ != Waiting::write) {
     wait_for(Waiting::write);
   }
+}
+
+// Answers made on the io thread leave together when the round of events ends. The first wakes a
+// client that has several requests under way, and the others find it awake: waking is most of what
+// sending costs.
+void Connection::flush_answer() {
+  if (!io_.loop.is_here()) return flush();
+  if (!std::exchange(unsent_, true)) io_.unsent.push_back(this);
+}
+
+void Connection::send_unsent() {
+  std::unique_lock lock(mutex_);
+  unsent_ = false;
+  if (phase_ == Phase::closed) return;
+  flush();
+  drive();
+  update_interest();
+  run_released(lock);
+}
+
+// More may come while it sends: of requests that were read ahead. Those that were closed meanwhile
+// live until the round is over.
+void IoThread::send_unsent() {
+  for (std::size_t i = 0; i < unsent.size(); ++i) unsent[i]->send_unsent();
+  unsent.clear();
 }
 
 // Any thread: both directions are shut, and the io thread, woken by that, closes.
@@ -276,7 +306,7 @@ void Connection::close_locked() {
     if (!peer_closed_) gone_callback_ = std::exchange(current_.on_disconnect, nullptr);
   }
   phase_ = Phase::closed;
-  wait_for(Waiting::nothing);
+  wait_for(Waiting::nothing, {});
   io_.loop.remove(stream_->fd());
   stream_.reset();
   ticket_.reset();
@@ -301,7 +331,7 @@ void Connection::drain() {
   if (phase_ == Phase::reading && parser_.untouched()) close_locked();
 }
 
-void Connection::wait_for(Waiting what) {
+void Connection::wait_for(Waiting what, TimePoint now) {
   const HttpLimits& limits = core_->options.limits;
   waiting_ = what;
   TimePoint deadline = kNever;
@@ -309,19 +339,19 @@ void Connection::wait_for(Waiting what) {
     case Waiting::nothing:
       break;
     case Waiting::idle:
-      deadline = Clock::now() + limits.idle_timeout;
+      deadline = now + limits.idle_timeout;
       break;
     case Waiting::head:
-      deadline = Clock::now() + limits.header_timeout;
+      deadline = now + limits.header_timeout;
       break;
     case Waiting::body:
-      deadline = Clock::now() + limits.body_window;
+      deadline = now + limits.body_window;
       break;
     case Waiting::write:
-      deadline = Clock::now() + limits.write_stall_timeout;
+      deadline = now + limits.write_stall_timeout;
       break;
     case Waiting::linger:
-      deadline = Clock::now() + limits.linger_timeout;
+      deadline = now + limits.linger_timeout;
       break;
   }
   deadline_.store(deadline, std::memory_order_relaxed);
@@ -375,7 +405,7 @@ void Connection::update_interest() {
   } else if (phase_ == Phase::lingering) {
     wanted = EPOLLIN;
   }
-  if (!out_.empty() || kick_) wanted |= EPOLLOUT;
+  if ((!out_.empty() && !unsent_) || kick_) wanted |= EPOLLOUT;
   if (wanted == interest_) return;
   interest_ = wanted;
   io_.loop.modify(stream_->fd(), wanted, this);

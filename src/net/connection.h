@@ -47,9 +47,12 @@ struct ServerCore {
 };
 
 struct IoThread {
+  void send_unsent();
+
   EventLoop loop;
   std::unordered_map<Connection*, std::shared_ptr<Connection>> connections;  // loop thread
   std::vector<std::function<void()>> ready;  // handlers to post when the round ends; loop thread
+  std::vector<Connection*> unsent;  // have an answer to send when the round ends; loop thread
   std::thread thread;
 };
 
@@ -67,6 +70,7 @@ class Connection final : public EventLoop::Watcher,
   bool expired(TimePoint now) const { return now >= deadline_.load(std::memory_order_relaxed); }
   void drain();  // closes if nothing is in progress
   void close();
+  void send_unsent();
 
   // The Responder calls of request `serial`; any thread. Stale serials are ignored.
   void send(std::uint64_t serial, HttpResponse response);
@@ -108,11 +112,12 @@ class Connection final : public EventLoop::Watcher,
   void mark_done(int status);
   void after_output();
   void flush();
+  void flush_answer();
   void begin_linger();
   void peer_left();
   void break_off(bool reset);
   void close_locked();
-  void wait_for(Waiting what);
+  void wait_for(Waiting what, TimePoint now = Clock::now());
   void check_body_rate();
   void update_interest();
   bool active(std::uint64_t serial) const {
@@ -138,7 +143,8 @@ class Connection final : public EventLoop::Watcher,
   Waiting waiting_ = Waiting::nothing;
   bool peer_closed_ = false;
   bool broken_ = false;
-  bool kick_ = false;  // wants a round on the io thread
+  bool kick_ = false;    // wants a round on the io thread
+  bool unsent_ = false;  // is one of io_.unsent
 };
 
 }  // namespace millrace::net

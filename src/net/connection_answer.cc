@@ -2,6 +2,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/random_id.h"
 #include "net/connection.h"
 
 namespace millrace::net {
@@ -31,7 +32,7 @@ void Connection::refuse(int status, std::string_view message, bool close, std::s
                      .route = current_.route,
                      .arrival = parser_.untouched() ? Clock::now() : request.arrival,
                      .method = request.method,
-                     .request_id = is_request_id(given) ? std::string(given) : make_request_id(),
+                     .request_id = is_request_id(given) ? std::string(given) : random_id(),
                      .on_disconnect = {},
                      .head_only = request.method == "HEAD",
                      .http_1_0 = parser_.is_http_1_0(),
@@ -47,6 +48,8 @@ bool Connection::must_close() const {
 
 void Connection::answer(HttpResponse&& response) {
   const bool no_body = response.status == 204 || response.status == 304;
+  const bool has_body = !current_.head_only && !no_body;
+  const bool merged = has_body && response.body.size() <= OutputQueue::kMergeBytes;
   const bool close = must_close();
   std::string head =
       format_response_head({.status = response.status,
@@ -55,13 +58,14 @@ void Connection::answer(HttpResponse&& response) {
                             .request_id = current_.request_id,
                             .framing = no_body ? BodyFraming::none : BodyFraming::length,
                             .content_length = response.body.size(),
+                            .room = merged ? response.body.size() : 0,
                             .close = close,
                             .keep_alive = current_.http_1_0});
   current_.close = close;
   out_.push(std::move(head));
-  if (!current_.head_only && !no_body) out_.push(std::move(response.body));
+  if (has_body) out_.push(std::move(response.body));
   mark_done(response.status);
-  flush();
+  flush_answer();
 }
 
 void Connection::mark_done(int status) {
@@ -72,6 +76,7 @@ void Connection::mark_done(int status) {
 
 // After an answer from another thread: the next request may be read, or the io thread is needed.
 void Connection::after_output() {
+  if (unsent_) return;  // the io thread goes on when the round ends
   if (current_.done && out_.empty() && !broken_) {
     if (pending_.empty() && !must_close()) {
       phase_ = Phase::reading;

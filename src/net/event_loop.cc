@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::size_t kScratchBytes = std::size_t{64} << 10;
 
+thread_local const EventLoop* running_here = nullptr;
+
 epoll_event make_event(std::uint32_t events, EventLoop::Watcher* watcher) {
   epoll_event event{};
   event.events = events;
@@ -38,12 +40,14 @@ Status EventLoop::open() {
 
 void EventLoop::run(std::chrono::milliseconds interval, const std::function<void()>& tick,
                     const std::function<void()>& end_of_round) {
+  running_here = this;
   std::array<epoll_event, 128> events;
-  TimePoint next_tick = Clock::now() + interval;
+  TimePoint now = Clock::now();
+  TimePoint next_tick = now + interval;
   while (!stopping_.load(std::memory_order_acquire)) {
     int wait_ms = -1;
     if (ticking_) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_tick - Clock::now());
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_tick - now);
       wait_ms = left.count() > 0 ? static_cast<int>(left.count()) : 0;
     }
     const int count =
@@ -56,15 +60,21 @@ void EventLoop::run(std::chrono::milliseconds interval, const std::function<void
         run_posted();
       }
     }
-    if (ticking_ && Clock::now() >= next_tick) {
+    now = Clock::now();
+    if (ticking_ && now >= next_tick) {
       tick();
-      next_tick = Clock::now() + interval;
+      now = Clock::now();
+      next_tick = now + interval;
     }
     end_of_round();
     graveyard_.clear();
   }
   run_posted();
   graveyard_.clear();
+}
+
+bool EventLoop::is_here() const {
+  return running_here == this;
 }
 
 void EventLoop::stop() {

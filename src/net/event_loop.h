@@ -33,6 +33,7 @@ class EventLoop {
   void run(std::chrono::milliseconds interval, const std::function<void()>& tick,
            const std::function<void()>& end_of_round);
   void stop();
+  bool is_here() const;  // on the loop's thread, within run()
 
   // A watcher that is removed may still be called for events already taken in this round: keep it
   // alive until the round is over with defer_destroy().

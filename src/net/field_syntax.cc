@@ -31,11 +31,6 @@ bool is_token(std::string_view text) {
   return !text.empty();
 }
 
-bool is_field_byte(char c) {
-  const auto byte = static_cast<std::uint8_t>(c);
-  return byte == '\t' || (byte >= 0x20 && byte != 0x7F);
-}
-
 bool is_field_value(std::string_view value) {
   for (const char c : value) {
     if (!is_field_byte(c)) return false;

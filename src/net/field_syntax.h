@@ -6,8 +6,12 @@
 
 namespace millrace::net {
 
-bool is_token(std::string_view text);         // 1*tchar
-bool is_field_byte(char c);                   // HTAB, SP, VCHAR or obs-text
+bool is_token(std::string_view text);  // 1*tchar
+// HTAB, SP, VCHAR or obs-text.
+constexpr bool is_field_byte(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte == '\t' || (byte >= 0x20 && byte != 0x7F);
+}
 bool is_field_value(std::string_view value);  // only such bytes
 
 struct FieldLine {

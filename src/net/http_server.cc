@@ -44,7 +44,7 @@ struct HttpServer::State final : EventLoop::Watcher {
   void accept_one(int fd);
   void shed();
   void on_tick(IoThread& io);
-  void post_ready(IoThread& io);
+  void end_round(IoThread& io);
   void for_each_connection(void (Connection::*action)());
 
   std::shared_ptr<ServerCore> core;
@@ -114,7 +114,8 @@ void HttpServer::State::on_tick(IoThread& thread) {
   for (const auto& connection : expired) connection->on_tick(now);
 }
 
-void HttpServer::State::post_ready(IoThread& thread) {
+void HttpServer::State::end_round(IoThread& thread) {
+  thread.send_unsent();
   for (auto& handler : thread.ready) core->workers.post(std::move(handler));
   thread.ready.clear();
 }
@@ -163,7 +164,7 @@ Status HttpServer::start() {
     thread->thread = std::thread([&state, thread, name, interval] {
       name_this_thread(name.c_str());
       thread->loop.run(
-          interval, [&] { state.on_tick(*thread); }, [&] { state.post_ready(*thread); });
+          interval, [&] { state.on_tick(*thread); }, [&] { state.end_round(*thread); });
     });
   }
   return {};

@@ -63,7 +63,7 @@ TEST(HttpServer, hands_the_whole_request_to_the_handler) {
   EXPECT_EQ(seen.method, "PUT");
   EXPECT_EQ(seen.path, "/m/a/b/x");
   EXPECT_EQ(seen.query, "q=1");
-  EXPECT_EQ(seen.path_params.at("name"), "a/b");
+  EXPECT_EQ(seen.path_params["name"], "a/b");
   EXPECT_EQ(seen.header("x-y"), "z");
   EXPECT_EQ(seen.body, "abc");
   EXPECT_LT(seconds_between(seen.arrival, Clock::now()), 5);
@@ -110,6 +110,32 @@ TEST(HttpServer, holds_back_a_flood_of_pipelined_requests) {
   while (num_answers < kCount && peer.read_response().status == 200) ++num_answers;
   sender.join();
   EXPECT_EQ(num_answers, kCount);
+}
+
+// Their answers wait for the end of the round.
+TEST(HttpServer, answers_what_is_instant_in_order_and_whole) {
+  TestServer server;
+  server.instant_route("POST", "/here",
+                       [](HttpRequest request, std::shared_ptr<Responder> respond) {
+                         respond->send({.status = 200, .body = std::move(request.body)});
+                       });
+  server.start();
+  std::vector<std::unique_ptr<RawPeer>> peers;
+  for (int i = 0; i < 30; ++i) peers.push_back(std::make_unique<RawPeer>(server.port()));
+  const std::string large(std::size_t{3} << 20, 'x');
+  for (const auto& peer : peers) {
+    std::string burst;
+    for (int i = 0; i < 50; ++i) burst += post("/here", std::to_string(i));
+    ASSERT_TRUE(peer->send(burst));
+  }
+  for (const auto& peer : peers) {
+    for (int i = 0; i < 50; ++i) ASSERT_EQ(peer->read_response().body, std::to_string(i));
+    ASSERT_TRUE(peer->send(post("/here", large)));
+    ASSERT_EQ(peer->read_response().body, large);
+    ASSERT_TRUE(peer->send(post("/here", "last", "Connection: close\r\n")));
+    EXPECT_TRUE(peer->read_to_end().ends_with("last"));
+    EXPECT_TRUE(peer->ended());
+  }
 }
 
 TEST(HttpServer, streams_chunks_as_they_are_written) {

@@ -41,6 +41,15 @@ void Headers::join(std::string_view name, std::string_view value) {
   fields_.emplace_back(name, value);
 }
 
+PathParams::const_iterator PathParams::find(std::string_view name) const {
+  return std::ranges::find(params_, name, &Param::first);
+}
+
+std::string_view PathParams::operator[](std::string_view name) const {
+  const auto found = find(name);
+  return found == end() ? std::string_view() : std::string_view(found->second);
+}
+
 std::string_view HttpRequest::header(std::string_view name) const {
   const auto found = headers.find(name);
   return found == headers.end() ? std::string_view() : std::string_view(found->second);

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <functional>
 #include <initializer_list>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -31,6 +30,7 @@ class Headers {
   const_iterator end() const { return fields_.end(); }
   std::size_t size() const { return fields_.size(); }
   bool empty() const { return fields_.empty(); }
+  void reserve(std::size_t count) { fields_.reserve(count); }
   const_iterator find(std::string_view name) const;
   bool contains(std::string_view name) const { return find(name) != end(); }
   std::string& operator[](std::string_view name);            // adds an empty one where absent
@@ -41,6 +41,27 @@ class Headers {
   std::vector<Field> fields_;
 };
 
+// What the {name} parts of a route's pattern are bound to; at most a few.
+class PathParams {
+ public:
+  using Param = std::pair<std::string, std::string>;
+  using const_iterator = std::vector<Param>::const_iterator;
+
+  const_iterator begin() const { return params_.begin(); }
+  const_iterator end() const { return params_.end(); }
+  bool empty() const { return params_.empty(); }
+  const_iterator find(std::string_view name) const;
+  bool contains(std::string_view name) const { return find(name) != end(); }
+  std::string_view operator[](std::string_view name) const;  // empty where there is none
+  void add(std::string name, std::string value) {
+    params_.emplace_back(std::move(name), std::move(value));
+  }
+  void clear() { params_.clear(); }
+
+ private:
+  std::vector<Param> params_;
+};
+
 struct HttpRequest {
   std::string method;  // upper case
   // Percent-decoded once, no query, valid UTF-8. The parser refuses control characters, '\', empty,
@@ -49,7 +70,7 @@ struct HttpRequest {
   std::string query;  // raw
   Headers headers;
   std::string body;
-  std::map<std::string, std::string, std::less<>> path_params;  // from the route's {name} parts
+  PathParams path_params;  // percent-decoded
   std::string request_id;  // x-request-id of the client, or made here; echoed in the response
   TimePoint arrival;       // first byte of the request
 
@@ -61,7 +82,7 @@ using HeaderFields = std::vector<std::pair<std::string, std::string>>;
 
 struct HttpResponse {
   int status = 200;
-  std::string content_type = "application/json";
+  std::string_view content_type = "application/json";  // of a text that stays
   std::string body{};
   HeaderFields headers{};  // further ones
 };

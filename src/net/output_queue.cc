@@ -8,7 +8,6 @@
 namespace millrace::net {
 namespace {
 
-constexpr std::size_t kMergeBytes = std::size_t{16} << 10;
 constexpr std::size_t kMaxGather = 64;
 
 }  // namespace

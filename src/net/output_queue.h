@@ -13,6 +13,8 @@ namespace millrace::net {
 class OutputQueue {
  public:
   enum class Flush : std::uint8_t { all, some, none, broken };
+  // Neighbours that are not longer together are copied into one.
+  static constexpr std::size_t kMergeBytes = std::size_t{16} << 10;
 
   void push(std::string bytes);
   // One gather write of what fits.

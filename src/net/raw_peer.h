@@ -145,6 +145,13 @@ class TestServer {
              std::size_t max_body_bytes = std::size_t{8} << 20) {
     router_.add({std::move(method), std::move(pattern), std::move(handler), max_body_bytes});
   }
+  // Its handler runs on the io thread.
+  void instant_route(std::string method, std::string pattern, Handler handler) {
+    router_.add({.method = std::move(method),
+                 .pattern = std::move(pattern),
+                 .handler = std::move(handler),
+                 .on_io_thread = true});
+  }
   void start() {
     server_ = std::make_unique<HttpServer>(options_, router_, workers_, metrics_);
     const Status status = server_->start();

@@ -21,6 +21,18 @@ constexpr std::array<std::string_view, 12> kSingleFields = {
     "x-request-id", "proxy-authorization", "x-forwarded-for",   "connection"};
 constexpr std::size_t kNumOnceFields = 10;  // the last two may repeat
 
+// Bytes that go on with a line: no CR, no LF, nothing that is refused.
+constexpr std::array<bool, 256> plain_bytes(bool in_request_line) {
+  std::array<bool, 256> set{};
+  for (std::size_t byte = 0x20; byte < 256; ++byte) {
+    set[byte] = byte != 0x7F && (byte < 0x80 || !in_request_line);
+  }
+  set['\t'] = !in_request_line;
+  return set;
+}
+constexpr auto kPlainInRequestLine = plain_bytes(true);
+constexpr auto kPlainInField = plain_bytes(false);
+
 bool equal_but_underscores(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   const auto fold = [](char c) {
@@ -96,35 +108,38 @@ std::size_t RequestParser::feed(std::string_view bytes) {
 // or failed.
 bool RequestParser::take_line(std::string_view bytes, std::size_t& pos, std::string_view& line) {
   const bool first = phase_ == Phase::request_line;
+  const auto& plain = first ? kPlainInRequestLine : kPlainInField;
   const std::size_t line_limit =
       first ? limits_->max_target_bytes + kRequestLineExtra : limits_->max_header_line_bytes;
   const std::size_t block_left = limits_->max_header_bytes - num_head_bytes_;
   const std::size_t limit = std::min(line_limit, block_left);  // CRLF included
   const std::size_t begin = pos;
-  for (std::size_t i = pos; i < bytes.size(); ++i) {
-    const char c = bytes[i];
-    if (line_.size() + (i - begin) >= limit) {
-      line_too_long(bytes, begin, i);
-      return false;
+  const std::size_t too_far = begin + limit - std::min(limit, line_.size());
+  const std::size_t end = std::min(bytes.size(), too_far);
+  std::size_t i = begin;
+  while (true) {
+    if (!after_cr_) {
+      while (i < end && plain[static_cast<std::uint8_t>(bytes[i])]) ++i;
     }
+    if (i >= bytes.size()) break;
+    if (i >= too_far) return line_too_long(bytes, begin, i), false;
+    const char c = bytes[i++];
     if (after_cr_) {
       if (c != '\n') return fail(400, "bare CR in the request head"), false;
       after_cr_ = false;
-      num_head_bytes_ += line_.size() + (i - begin) + 1;
-      pos = i + 1;
-      line = bytes.substr(begin, i - begin);
+      num_head_bytes_ += line_.size() + (i - begin);
+      pos = i;
+      line = bytes.substr(begin, i - begin - 1);
       if (!line_.empty()) line = line_.append(line);
       line.remove_suffix(1);
       return true;
     }
-    if (c == '\r') {
-      after_cr_ = true;
-    } else if (!is_field_byte(c) ||
-               (first && (c == '\t' || static_cast<unsigned char>(c) >= 0x80))) {
-      return fail(400,
-                  c == '\n' ? "bare LF in the request head" : "invalid byte in the request head"),
-             false;
+    if (c != '\r') {
+      const bool bare_lf = c == '\n';
+      fail(400, bare_lf ? "bare LF in the request head" : "invalid byte in the request head");
+      return false;
     }
+    after_cr_ = true;
   }
   line_.append(bytes.substr(begin));
   pos = bytes.size();
@@ -169,6 +184,7 @@ void RequestParser::take_request_line(std::string_view line) {
   }
   http_1_0_ = version == "HTTP/1.0";
   if (!http_1_0_ && version != "HTTP/1.1") return fail(505, "HTTP version not supported");
+  request_.headers.reserve(8);  // most requests have fewer
   phase_ = Phase::fields;
 }
 

@@ -1,12 +1,9 @@
 #include "net/response_head.h"
 
-#include <sys/random.h>
-
 #include <array>
 #include <charconv>
 #include <cstring>
 #include <ctime>
-#include <random>
 
 #include "net/field_syntax.h"
 #include "net/http_types.h"
@@ -122,7 +119,7 @@ std::string_view reason_phrase(int status) {
 
 std::string format_response_head(const ResponseHead& head) {
   std::string out;
-  out.reserve(320 + head.content_type.size());
+  out.reserve(320 + head.content_type.size() + head.room);
   out.append("HTTP/1.1 ");
   append_number(out, static_cast<std::size_t>(head.status));
   out.append(" ").append(reason_phrase(head.status)).append("\r\nDate: ").append(http_date());
@@ -156,28 +153,6 @@ bool is_request_id(std::string_view text) {
     if (c <= 0x20 || c >= 0x7F) return false;
   }
   return true;
-}
-
-std::string make_request_id() {
-  thread_local std::array<unsigned char, 512> random;
-  thread_local std::size_t used = random.size();
-  constexpr std::size_t kIdBytes = 16;
-  if (used + kIdBytes > random.size()) {
-    if (::getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size())) {
-      std::random_device device;
-      for (auto& byte : random) byte = static_cast<unsigned char>(device());
-    }
-    used = 0;
-  }
-  constexpr std::string_view kHex = "0123456789abcdef";
-  std::string id;
-  id.reserve(2 * kIdBytes);
-  for (std::size_t i = 0; i < kIdBytes; ++i) {
-    const unsigned char byte = random[used++];
-    id.push_back(kHex[byte >> 4]);
-    id.push_back(kHex[byte & 15]);
-  }
-  return id;
 }
 
 }  // namespace millrace::net

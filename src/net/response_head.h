@@ -19,6 +19,7 @@ struct ResponseHead {
   std::string_view request_id{};
   BodyFraming framing = BodyFraming::length;
   std::size_t content_length = 0;
+  std::size_t room = 0;     // bytes that the caller will append
   bool close = false;       // Connection: close
   bool keep_alive = false;  // say so, which HTTP/1.0 clients need
 };
@@ -29,6 +30,5 @@ std::string format_response_head(const ResponseHead& head);
 std::string_view reason_phrase(int status);
 
 bool is_request_id(std::string_view text);  // 1 to 128 printable ASCII characters, no space
-std::string make_request_id();              // 128 random bits in hex
 
 }  // namespace millrace::net

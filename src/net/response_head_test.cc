@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <ctime>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,14 +49,7 @@ TEST(ResponseHead, dates_answers_in_the_form_of_rfc_9110) {
   EXPECT_NEAR(static_cast<double>(::timegm(&parsed)), static_cast<double>(std::time(nullptr)), 2);
 }
 
-TEST(ResponseHead, makes_and_checks_request_ids) {
-  std::set<std::string> ids;
-  for (int i = 0; i < 1'000; ++i) ids.insert(make_request_id());
-  EXPECT_EQ(ids.size(), 1'000U);
-  for (const std::string& id : ids) {
-    EXPECT_EQ(id.size(), 32U);
-    EXPECT_EQ(id.find_first_not_of("0123456789abcdef"), std::string::npos);
-  }
+TEST(ResponseHead, checks_request_ids) {
   EXPECT_TRUE(is_request_id("a"));
   EXPECT_TRUE(is_request_id(std::string(128, '~')));
   for (const std::string& bad :

@@ -1,6 +1,7 @@
 #include "net/router.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <utility>
 
@@ -8,20 +9,25 @@
 #include "net/request_target.h"
 
 namespace millrace::net {
-namespace {
 
-std::vector<std::string_view> split_segments(std::string_view path) {
-  std::vector<std::string_view> segments;
-  std::size_t begin = 1;
-  while (true) {
-    const std::size_t slash = path.find('/', begin);
-    segments.push_back(path.substr(begin, slash - begin));
-    if (slash == std::string_view::npos) return segments;
-    begin = slash + 1;
+struct Router::Segments {
+  static constexpr std::size_t kMost = 16;
+
+  explicit Segments(std::string_view path) : path_end(path.data() + path.size()) {
+    std::size_t begin = 1;
+    while (true) {
+      const std::size_t slash = path.find('/', begin);
+      if (num < kMost) parts[num] = path.substr(begin, slash - begin);
+      ++num;
+      if (slash == std::string_view::npos) return;
+      begin = slash + 1;
+    }
   }
-}
 
-}  // namespace
+  std::array<std::string_view, kMost> parts;
+  std::size_t num = 0;  // of all; only kMost are in `parts`
+  const char* path_end;
+};
 
 Router::Segment Router::parse_segment(std::string_view text) {
   Segment segment;
@@ -51,9 +57,11 @@ void Router::add(Route route) {
     same_path = &literal_[route.pattern];
   } else {
     Pattern pattern;
-    for (const std::string_view text : split_segments(route.pattern)) {
+    const Segments segments(route.pattern);
+    MILLRACE_CHECK(segments.num <= Segments::kMost);
+    for (std::size_t i = 0; i < segments.num; ++i) {
       MILLRACE_CHECK(pattern.segments.empty() || !pattern.segments.back().rest);
-      pattern.segments.push_back(parse_segment(text));
+      pattern.segments.push_back(parse_segment(segments.parts[i]));
     }
     const auto known = std::find_if(patterns_.begin(), patterns_.end(), [&](const Pattern& other) {
       return routes_[other.routes.front()].pattern == route.pattern;
@@ -71,6 +79,18 @@ void Router::add(Route route) {
   }
   same_path->push_back(index);
   routes_.push_back(std::move(route));
+  sort_by_size();
+}
+
+void Router::sort_by_size() {
+  of_size_.assign(Segments::kMost + 2, {});
+  for (std::size_t i = 0; i < patterns_.size(); ++i) {
+    const std::size_t count = patterns_[i].segments.size();
+    const bool rest = patterns_[i].segments.back().rest;
+    for (std::size_t n = count; n < (rest ? of_size_.size() : count + 1); ++n) {
+      of_size_[n].push_back(i);
+    }
+  }
 }
 
 // Segment by segment from the left: literal, then bound between literals, then {name}, then
@@ -93,24 +113,20 @@ bool Router::more_literal(const Pattern& a, const Pattern& b) {
   return a.segments.size() > b.segments.size();
 }
 
-// Literal text is compared as sent, so that "%61" is no second spelling of "a"; what is bound is
-// decoded.
-bool Router::matches(const Pattern& pattern, const std::vector<std::string_view>& segments,
-                     Params& params) {
-  params.clear();
+// Of a pattern for so many segments. Literal text is compared as sent, so that "%61" is no second
+// spelling of "a"; what is bound is decoded.
+bool Router::matches(const Pattern& pattern, const Segments& segments, PathParams& params) {
   const std::size_t count = pattern.segments.size();
-  const bool rest = pattern.segments.back().rest;
-  if (rest ? segments.size() < count : segments.size() != count) return false;
   for (std::size_t i = 0; i < count; ++i) {
     const Segment& want = pattern.segments[i];
-    std::string_view text = segments[i];
-    if (want.name.empty()) {
-      if (text != want.prefix) return false;
-      continue;
-    }
-    if (want.rest) {
-      text = std::string_view(text.data(), segments.back().data() + segments.back().size());
-    }
+    if (want.name.empty() && segments.parts[i] != want.prefix) return false;
+  }
+  params.clear();
+  for (std::size_t i = 0; i < count; ++i) {
+    const Segment& want = pattern.segments[i];
+    if (want.name.empty()) continue;
+    std::string_view text = segments.parts[i];
+    if (want.rest) text = std::string_view(text.data(), segments.path_end);
     if (text.size() <= want.prefix.size() + want.suffix.size() || !text.starts_with(want.prefix) ||
         !text.ends_with(want.suffix)) {
       return false;
@@ -119,7 +135,7 @@ bool Router::matches(const Pattern& pattern, const std::vector<std::string_view>
     text.remove_suffix(want.suffix.size());
     auto bound = percent_decode(text);
     if (!bound) return false;
-    params[want.name] = std::move(*bound);
+    params.add(want.name, std::move(*bound));
   }
   return true;
 }
@@ -149,8 +165,10 @@ RouteMatch Router::match(std::string_view method, std::string_view path) const {
     if (result.route) return result;
     allow(found->second);
   }
-  const std::vector<std::string_view> segments = split_segments(path);
-  for (const Pattern& pattern : patterns_) {
+  const Segments segments(path);
+  if (of_size_.empty()) return result;
+  for (const std::size_t i : of_size_[std::min(segments.num, of_size_.size() - 1)]) {
+    const Pattern& pattern = patterns_[i];
     if (!matches(pattern, segments, result.params)) continue;
     result.route = find_method(pattern.routes, method);
     if (result.route) return result;

@@ -8,7 +8,6 @@
 
 #include <cstddef>
 #include <functional>
-#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -32,16 +31,16 @@ struct Route {
 };
 
 struct RouteMatch {
-  const Route* route = nullptr;                            // null: see status
-  int status = 404;                                        // 404 or 405
-  std::string allow;                                       // for 405
-  std::map<std::string, std::string, std::less<>> params;  // percent-decoded
+  const Route* route = nullptr;  // null: see status
+  int status = 404;              // 404 or 405
+  std::string allow;             // for 405
+  PathParams params;
 };
 
 class Router {
  public:
-  // A pattern that does not begin with '/' or an unbalanced brace is our bug (CHECK), as is the
-  // same method and pattern twice.
+  // A pattern that does not begin with '/', has an unbalanced brace or more than 16 segments is our
+  // bug (CHECK), as is the same method and pattern twice.
   void add(Route route);
   // `path` as it came, still percent-encoded: an escaped '/' is data within a segment.
   RouteMatch match(std::string_view method, std::string_view path) const;
@@ -62,17 +61,20 @@ class Router {
       return std::hash<std::string_view>{}(text);
     }
   };
-  using Params = std::map<std::string, std::string, std::less<>>;
-
+  // Those of a path, as many as a pattern may have.
+  struct Segments;
+  void sort_by_size();
   static Segment parse_segment(std::string_view text);
   static bool more_literal(const Pattern& a, const Pattern& b);
-  static bool matches(const Pattern& pattern, const std::vector<std::string_view>& segments,
-                      Params& params);
+  static bool matches(const Pattern& pattern, const Segments& segments, PathParams& params);
   const Route* find_method(const std::vector<std::size_t>& routes, std::string_view method) const;
 
   std::vector<Route> routes_;
   std::unordered_map<std::string, std::vector<std::size_t>, TextHash, std::equal_to<>> literal_;
   std::vector<Pattern> patterns_;  // the more literal first
+  // By a path's number of segments (the last: more than any pattern has): indices of those that can
+  // match it, in their order.
+  std::vector<std::vector<std::size_t>> of_size_;
 };
 
 }  // namespace millrace::net

@@ -43,12 +43,21 @@ TEST(Router, prefers_the_more_literal_pattern) {
 
 TEST(Router, binds_and_decodes_parts) {
   const Router router = example();
-  EXPECT_EQ(router.match("GET", "/v1/models/a%2Fb:predict").params.at("model"), "a/b");
+  EXPECT_EQ(router.match("GET", "/v1/models/a%2Fb:predict").params["model"], "a/b");
   const auto match = router.match("GET", "/v1/models/m/versions/3:predict");
-  EXPECT_EQ(match.params.at("model"), "m");
-  EXPECT_EQ(match.params.at("version"), "3");
-  EXPECT_EQ(router.match("GET", "/ui/a/b%20c").params.at("file"), "a/b c");
+  EXPECT_EQ(match.params["model"], "m");
+  EXPECT_EQ(match.params["version"], "3");
+  EXPECT_EQ(router.match("GET", "/ui/a/b%20c").params["file"], "a/b c");
   EXPECT_TRUE(router.match("GET", "/v1/models").params.empty());
+}
+
+TEST(Router, takes_paths_longer_than_any_pattern) {
+  const Router router = example();
+  std::string path = "/ui";
+  for (int i = 0; i < 100; ++i) path += "/a";
+  EXPECT_EQ(pattern_of(router, path), "/ui/{file*}");
+  EXPECT_EQ(router.match("GET", path).params["file"], path.substr(4));
+  EXPECT_EQ(pattern_of(router, "/v1" + path), "404");
 }
 
 TEST(Router, has_no_aliases) {

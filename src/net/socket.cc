@@ -98,9 +98,11 @@ ssize_t TcpStream::write(const iovec* parts, std::size_t count) {
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(parts);
   message.msg_iovlen = count;
+  const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
   ssize_t n = 0;
   do {
-    n = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    n = count == 1 ? ::send(fd_.get(), parts->iov_base, parts->iov_len, flags)
+                   : ::sendmsg(fd_.get(), &message, flags);
   } while (n < 0 && errno == EINTR);
   return n;
 }

@@ -124,7 +124,7 @@ void Batcher::submit(BatchRequest request) {
     wake_.notify_one();
   };
   item->submitted = now;
-  item->on_stop.emplace(item->request.stop, poke);  // may call at once
+  if (!is_instant) item->on_stop.emplace(item->request.stop, poke);  // may call at once
   std::unique_lock lock(mutex_);
   policy_.on_arrival(now, item->request.num_rows);
   if (closing_ || is_full(item->request.priority)) {
@@ -145,7 +145,7 @@ void Batcher::submit(BatchRequest request) {
     lock.unlock();
     Items alone;
     alone.push_back(std::move(item));
-    return start(std::move(alone), its, num_running);
+    return start(std::move(alone), its, num_running, now);
   }
   const std::pair key(asked.priority, item->serial);
   const bool must_look = num_running_ < std::max(max_running_, max_beside_) ||
@@ -272,7 +272,7 @@ void Batcher::run() {
         const int num_running = ++num_running_;
         ++num_unanswered_;
         lock.unlock();
-        start(std::move(batch), next, num_running);
+        start(std::move(batch), next, num_running, now);
         lock.lock();
         continue;
       }
@@ -303,35 +303,44 @@ void Batcher::turn_away(Items departed) {
   }
 }
 
-void Batcher::start(Items items, Turn turn, int num_running) {
-  const Started started{.at = Clock::now(), .turn = turn, .num_running = num_running};
-  TensorBatch batch;
+void Batcher::start(Items items, Turn turn, int num_running, TimePoint now) {
+  const Started started{.at = now, .turn = turn, .num_running = num_running};
+  TensorBatch batch = items.size() == 1 ? lone_batch(items.front()->request) : merged_batch(items);
   batch.in_company = turn == Turn::beside;
-  std::vector<const std::vector<InputTensor>*> inputs;
-  batch.priority = items.front()->request.priority;  // as the queue has them
-  batch.deadline = items.front()->request.deadline;
-  for (const auto& item : items) {
-    inputs.push_back(&item->request.inputs);
-    batch.deadline = std::max(batch.deadline, item->request.deadline);
-  }
-  batch.inputs = merge(inputs);
-  if (items.size() == 1) {
-    batch.stop = items.front()->request.stop;
-    batch.owner = items.front()->request.owner;
-    batch.trace = items.front()->request.trace;
-  } else {
-    auto owners = std::make_shared<std::vector<std::shared_ptr<const void>>>();
-    for (const auto& item : items) owners->push_back(item->request.owner);
-    batch.owner = std::move(owners);
-  }
   model_.infer(std::move(batch),
                [this, started, items = std::move(items)](Result<TensorResult> result) mutable {
                  finished(std::move(items), started, std::move(result));
                });
 }
 
-void Batcher::learn(const Started& started, std::int64_t rows, std::size_t num_requests) {
-  const std::chrono::nanoseconds took = Clock::now() - started.at;
+// Takes the inputs: what failed alone is not tried again.
+TensorBatch Batcher::lone_batch(BatchRequest& request) {
+  return {.inputs = std::move(request.inputs),
+          .owner = request.owner,
+          .stop = request.stop,
+          .priority = request.priority,  // as the queue has it
+          .deadline = request.deadline,
+          .trace = request.trace};
+}
+
+TensorBatch Batcher::merged_batch(const Items& items) {
+  TensorBatch batch{.priority = items.front()->request.priority,
+                    .deadline = items.front()->request.deadline};
+  std::vector<const std::vector<InputTensor>*> inputs;
+  auto owners = std::make_shared<std::vector<std::shared_ptr<const void>>>();
+  for (const auto& item : items) {
+    inputs.push_back(&item->request.inputs);
+    owners->push_back(item->request.owner);
+    batch.deadline = std::max(batch.deadline, item->request.deadline);
+  }
+  batch.inputs = merge(inputs);
+  batch.owner = std::move(owners);
+  return batch;
+}
+
+void Batcher::learn(const Started& started, TimePoint now, std::int64_t rows,
+                    std::size_t num_requests) {
+  const std::chrono::nanoseconds took = now - started.at;
   if (started.turn == Turn::beside) {
     const double num_running = 0.5 * (started.num_running + num_running_);
     if (rows == 1) company_.on_beside(num_running, took);
@@ -342,13 +351,14 @@ void Batcher::learn(const Started& started, std::int64_t rows, std::size_t num_r
 }
 
 void Batcher::finished(Items items, const Started& started, Result<TensorResult> result) {
+  const TimePoint now = Clock::now();
   std::int64_t rows = 0;
   for (const auto& item : items) rows += item->request.num_rows;
   // One bad request must not fail its company: each is tried again by itself.
   const bool try_alone = !result && items.size() > 1;
   {
     std::lock_guard lock(mutex_);
-    if (result) learn(started, rows, items.size());
+    if (result) learn(started, now, rows, items.size());
     --num_running_;
     if (try_alone && !closing_) {
       for (auto& item : items) {
@@ -361,7 +371,7 @@ void Batcher::finished(Items items, const Started& started, Result<TensorResult>
     if (!queue_.empty()) wake_.notify_one();
   }
   if (result) {
-    answer(std::move(items), rows, started.at, *std::move(result));
+    answer(std::move(items), rows, started.at, now, *std::move(result));
   } else {
     for (auto& item : items) refuse(std::move(item), result.error());
   }
@@ -369,7 +379,8 @@ void Batcher::finished(Items items, const Started& started, Result<TensorResult>
   if (--num_unanswered_ == 0) idle_.notify_all();
 }
 
-void Batcher::answer(Items items, std::int64_t rows, TimePoint started, TensorResult result) {
+void Batcher::answer(Items items, std::int64_t rows, TimePoint started, TimePoint now,
+                     TensorResult result) {
   TensorTimes times{.input = result.input_ns, .infer = result.infer_ns, .output = result.output_ns};
   stats_.on_batch(rows, times);
   std::vector<std::vector<OutputTensor>> outputs;
@@ -385,7 +396,6 @@ void Batcher::answer(Items items, std::int64_t rows, TimePoint started, TensorRe
     }
     outputs = *std::move(parts);
   }
-  const TimePoint now = Clock::now();
   for (std::size_t i = 0; i < items.size(); ++i) {
     const BatchRequest& request = items[i]->request;
     times.queue = ns_between(items[i]->submitted, started);

@@ -89,12 +89,16 @@ class Batcher {
   TimePoint next_change() const;                        // mutex_ held; a deadline, or a demotion
   void demote_late(TimePoint now);                      // mutex_ held
   bool is_full(int priority) const;                     // mutex_ held
+  static TensorBatch lone_batch(BatchRequest& request);
+  static TensorBatch merged_batch(const Items& items);
   // The running one is counted already.
-  void start(Items items, Turn turn, int num_running);
+  void start(Items items, Turn turn, int num_running, TimePoint now);
   struct Started;
   void finished(Items items, const Started& started, Result<TensorResult> result);
-  void learn(const Started& started, std::int64_t rows, std::size_t num_requests);  // mutex_ held
-  void answer(Items items, std::int64_t rows, TimePoint started, TensorResult result);
+  // mutex_ held
+  void learn(const Started& started, TimePoint now, std::int64_t rows, std::size_t num_requests);
+  void answer(Items items, std::int64_t rows, TimePoint started, TimePoint now,
+              TensorResult result);
   void refuse(std::unique_ptr<Item> item, Error error);
   void turn_away(Items departed);
 

@@ -121,23 +121,22 @@ std::string to_string(std::span<const std::int64_t> dims) {
 Result<std::vector<InputTensor>> check_inputs(const ModelDescription& model,
                                               const std::vector<NamedTensor>& given) {
   std::vector<InputTensor> inputs(model.inputs.size());
-  std::vector<bool> seen(model.inputs.size());
+  const auto is_given = [](const InputTensor& input) { return !input.parts.empty(); };
   for (const NamedTensor& tensor : given) {
     const auto spec = std::ranges::find(model.inputs, tensor.name, &TensorSpec::name);
     if (spec == model.inputs.end()) {
       return invalid(fmt::format("the model has no input {}", shown(tensor.name)), tensor.name);
     }
-    const auto index = static_cast<std::size_t>(spec - model.inputs.begin());
-    if (seen[index]) {
+    InputTensor& input = inputs[static_cast<std::size_t>(spec - model.inputs.begin())];
+    if (is_given(input)) {
       return invalid(fmt::format("input {} is given twice", shown(tensor.name)), tensor.name);
     }
-    seen[index] = true;
-    auto input = check_input(*spec, tensor);
-    if (!input) return pass(input);
-    inputs[index] = *std::move(input);
+    auto checked = check_input(*spec, tensor);
+    if (!checked) return pass(checked);
+    input = *std::move(checked);
   }
-  for (std::size_t i = 0; i < seen.size(); ++i) {
-    if (!seen[i]) {
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (!is_given(inputs[i])) {
       const std::string& name = model.inputs[i].name;
       return invalid(fmt::format("input {} is missing", shown(name)), name);
     }

@@ -16,6 +16,7 @@ struct Delivery {
   ModelHandle model;
   Admission::Permit permit;
   TensorReply reply;
+  WorkerPool& workers;
   Result<TensorAnswer> answer{};
 
   void run() {
@@ -106,14 +107,15 @@ Status TensorService::infer(TensorRequest request, TensorReply reply, Admission:
     return invalid("a request of a sequence is one row", model->description().inputs.front().name);
   }
   model->to_graph(work.inputs);
-  auto delivery =
-      std::make_shared<Delivery>(std::move(request.model), std::move(permit), std::move(reply));
+  auto delivery = std::make_shared<Delivery>(std::move(request.model), std::move(permit),
+                                             std::move(reply), workers_);
   const Delivery* asked = delivery.get();
-  work.reply = [delivery = std::move(delivery), &workers = workers_](auto answer) mutable {
+  work.reply = [delivery = std::move(delivery)](auto answer) mutable {
     if (answer) delivery->model->to_client(answer->outputs);
     delivery->answer = std::move(answer);
     // An instant execution is over before submit() returns, on the thread that asked.
     if (submitting == delivery.get()) return delivery->run();
+    WorkerPool& workers = delivery->workers;
     workers.post([delivery = std::move(delivery)] { delivery->run(); });
   };
   if (sequences) return sequences->submit(*request.sequence, work, workers_);

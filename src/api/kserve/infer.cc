@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <stop_token>
 #include <utility>
 
@@ -14,12 +15,7 @@
 namespace millrace::api {
 namespace {
 
-std::string_view path_param(const net::HttpRequest& http, std::string_view name) {
-  const auto found = http.path_params.find(name);
-  return found == http.path_params.end() ? std::string_view() : found->second;
-}
-
-// What an answer needs when it comes. The model is named last: it goes last.
+// What an answer needs when it comes. The model is named last of what is held: it goes last.
 struct Call {
   const serving::SharedMemory* shared;
   InferHead head;
@@ -27,10 +23,12 @@ struct Call {
   std::stop_source stop;
   TraceHandle trace;
   serving::ModelHandle model;
+  std::atomic<bool> answered = false;
 };
 
-void deliver(const Call& call, Result<serving::TensorAnswer> answer) {
-  const TimePoint began = Clock::now();
+void deliver(Call& call, Result<serving::TensorAnswer> answer) {
+  call.answered.store(true, std::memory_order_relaxed);
+  const TimePoint began = call.trace ? Clock::now() : TimePoint{};
   if (!answer) {
     call.trace.finish();
     return call.respond->send(kserve_error(answer.error()));
@@ -38,7 +36,7 @@ void deliver(const Call& call, Result<serving::TensorAnswer> answer) {
   auto response = format_infer(*call.model, call.head, *answer, call.shared);
   // The outputs' memory is the model's: given back before the client can ask again.
   answer = std::unexpected(Error{});
-  call.trace.span("format", began, Clock::now());
+  if (call.trace) call.trace.span("format", began, Clock::now());
   call.trace.finish();
   if (response && call.trace) response->headers.emplace_back("x-trace-id", call.trace.id());
   call.respond->send(response ? *std::move(response) : kserve_error(response.error()));
@@ -49,7 +47,7 @@ constexpr std::size_t kInstantBodyBytes = std::size_t{4} << 10;  // parsed in mi
 }  // namespace
 
 Result<serving::ModelHandle> kserve_model(const ApiContext& context, const net::HttpRequest& http) {
-  return kserve_model(context, path_param(http, "model"), path_param(http, "version"));
+  return kserve_model(context, http.path_params["model"], http.path_params["version"]);
 }
 
 Result<serving::ModelHandle> kserve_model(const ApiContext& context, std::string_view name,
@@ -65,7 +63,7 @@ Result<serving::ModelHandle> kserve_model(const ApiContext& context, std::string
 bool is_instant_infer(const ApiContext& context, const net::HttpRequest& http) {
   if (http.body.size() > kInstantBodyBytes) return false;
   const auto model =
-      context.tensors.find_model(path_param(http, "model"), path_param(http, "version"));
+      context.tensors.find_model(http.path_params["model"], http.path_params["version"]);
   return model && (*model)->batcher()->is_instant(http.body.size());
 }
 
@@ -90,11 +88,12 @@ void post_infer(const ApiContext& context, net::HttpRequest& http,
                                      std::stop_source(), trace, *model);
   request.stop = call->stop.get_token();
   request.trace = trace;
-  trace.span("post_infer", began, Clock::now());
+  if (trace) trace.span("post_infer", began, Clock::now());
   const Status started = context.tensors.infer(
       std::move(request),
       [call](Result<serving::TensorAnswer> answer) { deliver(*call, std::move(answer)); });
   if (!started) return respond->send(kserve_error(started.error()));
+  if (call->answered.load(std::memory_order_relaxed)) return;  // at once: nothing is left to stop
   respond->on_disconnect([stop = call->stop]() mutable { stop.request_stop(); });
 }
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <deque>
+#include <forward_list>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -24,8 +24,8 @@ constexpr JsonLimits kHeadLimits{.max_bytes = std::size_t{64} << 20};
 // Keeps what the inputs' views look at.
 struct Storage {
   std::string body;
-  std::deque<std::vector<std::byte>> from_json;
-  std::deque<std::string> from_shared;
+  std::forward_list<std::vector<std::byte>> from_json;
+  std::forward_list<std::string> from_shared;
 };
 
 // Reads one request; `rest_` is the binary part that no input has taken yet.
@@ -43,8 +43,7 @@ class Reader {
 
  private:
   Status read_input(const json::value& value);
-  Status read_data(const json::object& input, const std::string& label,
-                   serving::NamedTensor& tensor);
+  Status read_data(const json::object& input, const Label& label, serving::NamedTensor& tensor);
   Status read_output(const json::value& value);
 
   Storage& storage_;
@@ -55,32 +54,32 @@ class Reader {
 };
 
 // The object under `key`, empty where there is none.
-Result<const json::object*> object_in(const json::object& from, const char* key,
-                                      const std::string& label) {
+Result<const json::object*> object_in(const json::object& from, std::string_view key,
+                                      const Label& label) {
   static const json::object kNone;
   const json::value* value = from.if_contains(key);
   if (!value) return &kNone;
   if (const auto* object = value->if_object()) return object;
-  return invalid(fmt::format("{}: '{}' must be an object", label, key), key);
+  return invalid(fmt::format("{}: '{}' must be an object", label, key), std::string(key));
 }
 
-Result<std::optional<std::int64_t>> integer_in(const json::object& from, const char* key,
+Result<std::optional<std::int64_t>> integer_in(const json::object& from, std::string_view key,
                                                std::int64_t min, std::int64_t max,
-                                               const std::string& label) {
+                                               const Label& label) {
   const json::value* value = from.if_contains(key);
   if (!value) return std::nullopt;
   const auto* number = value->if_int64();
   if (number && *number >= min && *number <= max) return *number;
   return invalid(fmt::format("{}: '{}' must be a whole number from {} to {}", label, key, min, max),
-                 key);
+                 std::string(key));
 }
 
-Result<std::optional<bool>> flag_in(const json::object& from, const char* key,
-                                    const std::string& label) {
+Result<std::optional<bool>> flag_in(const json::object& from, std::string_view key,
+                                    const Label& label) {
   const json::value* value = from.if_contains(key);
   if (!value) return std::nullopt;
   if (value->is_bool()) return value->as_bool();
-  return invalid(fmt::format("{}: '{}' must be true or false", label, key), key);
+  return invalid(fmt::format("{}: '{}' must be true or false", label, key), std::string(key));
 }
 
 Result<std::string> name_in(const json::value& value, const char* what) {
@@ -90,11 +89,12 @@ Result<std::string> name_in(const json::value& value, const char* what) {
   return invalid(fmt::format("each of '{}' must be an object with a 'name'", what), what);
 }
 
-Result<std::vector<std::int64_t>> shape_in(const json::object& input, const std::string& label) {
+Result<std::vector<std::int64_t>> shape_in(const json::object& input, const Label& label) {
   const json::value* value = input.if_contains("shape");
   const auto* array = value ? value->if_array() : nullptr;
   if (!array) return invalid(fmt::format("{}: 'shape' must be an array of whole numbers", label));
   std::vector<std::int64_t> dims;
+  dims.reserve(array->size());
   for (const json::value& dim : *array) {
     const auto* number = dim.if_int64();
     if (!number || *number < 0) {
@@ -108,7 +108,7 @@ Result<std::vector<std::int64_t>> shape_in(const json::object& input, const std:
 
 // sequence_id: a number, or a text; 0 and "" are none.
 Status read_sequence(const json::object& parameters, serving::TensorRequest& request) {
-  const std::string label = "parameters";
+  const Label label("parameters");
   const auto start = flag_in(parameters, "sequence_start", label);
   if (!start) return std::unexpected(start.error());
   const auto end = flag_in(parameters, "sequence_end", label);
@@ -137,7 +137,7 @@ Status read_sequence(const json::object& parameters, serving::TensorRequest& req
   return {};
 }
 
-Status Reader::read_data(const json::object& input, const std::string& label,
+Status Reader::read_data(const json::object& input, const Label& label,
                          serving::NamedTensor& tensor) {
   const auto parameters = object_in(input, "parameters", label);
   if (!parameters) return std::unexpected(parameters.error());
@@ -149,7 +149,7 @@ Status Reader::read_data(const json::object& input, const std::string& label,
     }
     auto bytes = shared_->read(**piece);
     if (!bytes) return pass(bytes);
-    tensor.data = std::as_bytes(std::span(storage_.from_shared.emplace_back(*std::move(bytes))));
+    tensor.data = std::as_bytes(std::span(storage_.from_shared.emplace_front(*std::move(bytes))));
     return {};
   }
   const auto size = integer_in(**parameters, "binary_data_size", 0,
@@ -175,16 +175,16 @@ Status Reader::read_data(const json::object& input, const std::string& label,
   }
   auto bytes = tensor_from_json(*data, tensor.dtype, label);
   if (!bytes) return pass(bytes);
-  tensor.data = storage_.from_json.emplace_back(*std::move(bytes));
+  tensor.data = storage_.from_json.emplace_front(*std::move(bytes));
   return {};
 }
 
 Status Reader::read_input(const json::value& value) {
   auto name = name_in(value, "inputs");
   if (!name) return pass(name);
-  const std::string label = "input " + safe_name(*name);
   const json::object& input = value.as_object();
   serving::NamedTensor tensor{.name = *std::move(name)};
+  const Label label("input", tensor.name);
   const json::value* datatype = input.if_contains("datatype");
   const auto dtype =
       datatype && datatype->is_string() ? dtype_of_name(datatype->as_string()) : std::nullopt;
@@ -206,7 +206,7 @@ Status Reader::read_input(const json::value& value) {
 Status Reader::read_output(const json::value& value) {
   auto name = name_in(value, "outputs");
   if (!name) return pass(name);
-  const auto parameters = object_in(value.as_object(), "parameters", "output " + safe_name(*name));
+  const auto parameters = object_in(value.as_object(), "parameters", Label("output", *name));
   if (!parameters) return std::unexpected(parameters.error());
   return read_wanted_output(*std::move(name), **parameters, shared_, out_);
 }
@@ -277,8 +277,8 @@ Status read_raw(Storage& storage, serving::TensorRequest& request) {
   tensor.data = std::as_bytes(std::span(storage.body));
   std::int64_t elements = 1;
   if (spec.dtype == DType::bytes) {
-    append_bytes_element(storage.from_json.emplace_back(), storage.body);
-    tensor.data = storage.from_json.back();
+    append_bytes_element(storage.from_json.emplace_front(), storage.body);
+    tensor.data = storage.from_json.front();
   } else {
     elements = static_cast<std::int64_t>(tensor.data.size() / dtype_block_bytes(spec.dtype));
   }
@@ -291,7 +291,7 @@ Status read_raw(Storage& storage, serving::TensorRequest& request) {
 
 Status read_infer_parameters(const json::object& parameters, serving::TensorRequest& request,
                              InferHead& head) {
-  const std::string label = "parameters";
+  const Label label("parameters");
   for (const auto& [key, value] : parameters) {
     const std::string_view name = key;
     if (name == "triton_enable_empty_final_response") {
@@ -322,9 +322,9 @@ Status read_infer_parameters(const json::object& parameters, serving::TensorRequ
 
 Status read_wanted_output(std::string name, const json::object& parameters,
                           const serving::SharedMemory* shared, InferHead& head) {
-  const std::string label = "output " + safe_name(name);
+  const Label label("output", name);
   for (const WantedOutput& other : head.outputs) {
-    if (other.name == name) return invalid(label + " is asked for twice", name);
+    if (other.name == name) return invalid(fmt::format("{} is asked for twice", label), name);
   }
   auto piece = read_shared_piece(parameters, shared, label);
   if (!piece) return pass(piece);
@@ -341,7 +341,7 @@ Status read_wanted_output(std::string name, const json::object& parameters,
 
 Result<std::optional<serving::SharedPiece>> read_shared_piece(const json::object& parameters,
                                                               const serving::SharedMemory* shared,
-                                                              const std::string& label) {
+                                                              const Label& label) {
   const json::value* region = parameters.if_contains("shared_memory_region");
   if (!region) return std::nullopt;
   if (!shared) {
@@ -384,7 +384,9 @@ Result<InferHead> parse_infer(net::HttpRequest& http, serving::TensorRequest& re
     return InferHead{.all_binary = true};
   }
   const std::string_view body = storage->body;
-  const auto head = parse_json(body.substr(0, *length), kHeadLimits);
+  const std::string_view text = body.substr(0, *length);
+  JsonScratch scratch;
+  const auto head = parse_json(text, kHeadLimits, scratch.memory_for(text));
   if (!head) return std::unexpected(head.error());
   if (!head->is_object()) return invalid("The body must be a JSON object.", {}, "invalid_type");
   Reader reader(*storage, body.substr(*length), request, shared);

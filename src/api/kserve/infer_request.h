@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "api/kserve/label.h"
 #include "base/json.h"
 #include "base/result.h"
 #include "net/http_types.h"
@@ -43,7 +44,7 @@ Status read_wanted_output(std::string name, const json::object& parameters,
 // Of an input: where its bytes lie in shared memory, if they do. `label`: "input 'x'".
 Result<std::optional<serving::SharedPiece>> read_shared_piece(const json::object& parameters,
                                                               const serving::SharedMemory* shared,
-                                                              const std::string& label);
+                                                              const Label& label);
 
 // Fills the request's inputs, owner, priority and deadline; takes the body. Errors name the field
 // or the tensor. Names, shapes and sizes are compared with the model later (serving/tensor_checks).

@@ -44,6 +44,13 @@ void write_shared(JsonWriter& json, const ShownOutput& output) {
   json.close_object();
 }
 
+// Of the answer, so that its memory is taken once. JSON needs more; it grows as it is written.
+std::size_t expected_bytes(std::span<const ShownOutput> outputs) {
+  std::size_t bytes = 128;
+  for (const ShownOutput& output : outputs) bytes += output.data.size() + 192;
+  return bytes;
+}
+
 }  // namespace
 
 Status check_outputs(const ModelDescription& model, const InferHead& head) {
@@ -111,11 +118,11 @@ Result<net::HttpResponse> format_infer(const serving::Model& model, const InferH
   if (!shown) return std::unexpected(shown.error());
   net::HttpResponse response;
   std::string& body = response.body;
+  body.reserve(expected_bytes(*shown));
   JsonWriter json(body);
   json.open_object().field("model_name", model.name()).field("model_version", model.version());
   if (!head.id.empty()) json.field("id", head.id);
   json.key("outputs").open_array();
-  std::size_t binary_bytes = 0;
   bool any_binary = false;
   for (const ShownOutput& output : *shown) {
     write_output_head(json, output);
@@ -123,7 +130,6 @@ Result<net::HttpResponse> format_infer(const serving::Model& model, const InferH
       write_shared(json, output);
     } else if (output.binary) {
       any_binary = true;
-      binary_bytes += output.data.size();
       json.key("parameters").open_object().field("binary_data_size", output.data.size());
       json.close_object();
     } else {
@@ -141,7 +147,6 @@ Result<net::HttpResponse> format_infer(const serving::Model& model, const InferH
   if (!any_binary) return response;
   response.content_type = "application/octet-stream";
   response.headers.emplace_back("Inference-Header-Content-Length", fmt::format("{}", body.size()));
-  body.reserve(body.size() + binary_bytes);
   for (const ShownOutput& output : *shown) {
     if (!output.binary) continue;
     body.append(reinterpret_cast<const char*>(output.data.data()), output.data.size());

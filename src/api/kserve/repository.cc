@@ -34,8 +34,7 @@ Result<json::object> repository_body(const ApiContext& context, const net::HttpR
 }
 
 std::string model_param(const net::HttpRequest& http) {
-  const auto found = http.path_params.find("model");
-  return found == http.path_params.end() ? std::string() : found->second;
+  return std::string(http.path_params["model"]);
 }
 
 net::HttpResponse failed(Error error, const std::string& name) {

@@ -15,8 +15,7 @@ void done(net::Responder& respond) {
 }
 
 std::string region_of(const net::HttpRequest& http) {
-  const auto found = http.path_params.find("region");
-  return found == http.path_params.end() ? std::string() : found->second;
+  return std::string(http.path_params["region"]);
 }
 
 // A browser's page has no shared memory to offer.

@@ -165,7 +165,7 @@ bool append_json_element(const json::value& value, DType dtype, std::vector<std:
 }
 
 Result<std::vector<std::byte>> tensor_from_json(const json::value& data, DType dtype,
-                                                const std::string& label) {
+                                                const Label& label) {
   if (!data.is_array()) return invalid(fmt::format("{}: 'data' must be an array", label));
   if (!fits_json(dtype)) {
     return invalid(fmt::format("{}: {} values cannot be sent as JSON; send them as binary data",
@@ -179,7 +179,7 @@ Result<std::vector<std::byte>> tensor_from_json(const json::value& data, DType d
 }
 
 Status append_tensor_json(std::string& out, DType dtype, std::span<const std::byte> data,
-                          const std::string& label) {
+                          const Label& label) {
   if (!fits_json(dtype)) {
     return invalid(fmt::format("{} is {}, which JSON cannot carry; ask for it as binary data",
                                label, datatype_name(dtype)));

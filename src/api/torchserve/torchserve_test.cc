@@ -161,7 +161,7 @@ TEST(TorchServeStrings, ABodyIsOneString) {
   const auto model = server.tensors.find_model("m");
   ASSERT_TRUE(model);
   serving::TensorRequest request{.model = *model};
-  http.path_params["model"] = "m";
+  http.path_params.add("model", "m");
   const auto head = parse_prediction(http, request);
   ASSERT_TRUE(head) << head.error().message;
   EXPECT_TRUE(head->one_row);

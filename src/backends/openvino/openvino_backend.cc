@@ -210,6 +210,31 @@ void add_company(ov::Core& core, const std::shared_ptr<ov::Model>& model, const 
   }
 }
 
+// Whether executions may be so short that they run on the caller's thread (ShortRuns): not where
+// reading the weights alone takes longer.
+bool may_be_short(const ModelDescription& description) {
+  constexpr std::int64_t kMostBytes = std::int64_t{4} << 20;
+  return description.kernels == "cpu" && description.weight_bytes <= kMostBytes;
+}
+
+// With this setting the runtime computes on the caller's thread as it is. Else it enters an arena
+// of its thread library for each execution, which sets the thread's affinity twice: three system
+// calls, more than a small graph computes.
+constexpr const char* kWithoutArena = "EXCLUSIVE_ASYNC_REQUESTS";
+
+void add_short(ov::Core& core, const std::shared_ptr<ov::Model>& model, ModelSpec spec,
+               OpenvinoModel& loaded) {
+  try {
+    spec.num_threads = spec.num_instances = 1;
+    ov::AnyMap settings = compile_settings(spec, ov::hint::PerformanceMode::LATENCY);
+    settings[kWithoutArena] = true;
+    const auto graph = loaded.describe().max_batch_size > 0 ? with_one_row(model) : model;
+    loaded.add_short(core.compile_model(graph, "CPU", settings));
+  } catch (const std::exception& e) {
+    log_debug("model {}: short executions are not treated apart: {}", spec.name, e.what());
+  }
+}
+
 }  // namespace
 
 struct OpenvinoBackend::State {
@@ -355,11 +380,13 @@ GraphLoad::Loaded GraphLoad::load_graph(const std::shared_ptr<ov::Model>& model,
   if (!batch) return std::unexpected(batch.error());
   description.max_batch_size = *batch;
   const bool company = is_first && wants_company(spec_, description);
+  const bool may_run_short = may_be_short(description);
   auto loaded = std::make_unique<OpenvinoModel>(std::move(compiled), std::move(description));
   if (company) {
     progress(0.9, "compiling for requests side by side");
     add_company(*core_, model, spec_, *loaded);
   }
+  if (may_run_short) add_short(*core_, model, spec_, *loaded);
   progress(1, "ready");
   return loaded;
 }

@@ -1,6 +1,7 @@
 #include "backends/openvino/openvino_model.h"
 
 #include <algorithm>
+#include <array>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -8,6 +9,8 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <span>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -27,10 +30,24 @@ ov::Shape shape_of(const Shape& shape) {
   return {shape.dims().begin(), shape.dims().end()};
 }
 
-// May be lent to the runtime as it is: one piece, aligned for its elements.
-bool usable_in_place(const InputTensor& input, const ov::element::Type& type) {
-  if (type == ov::element::string || input.parts.size() != 1 || input.parts[0].empty())
+Shape shape_of(const ov::Shape& dims) {
+  if (dims.size() > static_cast<std::size_t>(kMaxRank)) {
+    throw std::length_error("an output has more dimensions than are served");
+  }
+  std::array<std::int64_t, kMaxRank> wide{};
+  std::ranges::copy(dims, wide.begin());
+  return Shape(std::span(wide).first(dims.size()));
+}
+
+// Up to here copying is sooner done than telling the runtime of another address.
+constexpr std::size_t kMostCopiedBytes = std::size_t{16} << 10;
+
+// To be lent to the runtime as it is: large, one piece, aligned for its elements.
+bool is_lent(const InputTensor& input, const ov::element::Type& type) {
+  if (type == ov::element::string || input.parts.size() != 1 ||
+      input.parts[0].size() <= kMostCopiedBytes) {
     return false;
+  }
   return reinterpret_cast<std::uintptr_t>(input.parts[0].data()) % type.size() == 0;
 }
 
@@ -52,19 +69,23 @@ class OpenvinoModel::Pool : public std::enable_shared_from_this<Pool> {
   void close();
 
  private:
+  struct OwnInput {
+    ov::Tensor tensor;
+    Shape shape;
+    bool in_use = false;  // the request reads it
+  };
   struct Slot {
     ov::InferRequest request;
-    std::vector<ov::Tensor> inputs;  // our memory, for what cannot be used in place
-    TensorBatch batch;               // the running execution
+    std::vector<OwnInput> inputs;  // for what is not lent
+    TensorBatch batch;             // the running execution
     TensorDone on_done;
     std::optional<std::stop_callback<std::function<void()>>> on_stop;
     std::int64_t input_ns = 0;
     bool runs_here = false;
-    TimePoint started{};
+    TimePoint started{}, ended{};
   };
 
   std::unique_ptr<Slot> take();
-  void trim();
   void give_back(std::unique_ptr<Slot> slot);
   Status set_inputs(Slot& slot);
   void run_here(std::unique_ptr<Slot> slot);
@@ -86,9 +107,16 @@ class OpenvinoModel::Pool : public std::enable_shared_from_this<Pool> {
   const std::shared_ptr<ShortRuns> short_runs_;
 };
 
+// Also frees what a burst has left behind. On a caller's thread: a request that is destroyed waits
+// for its own callback, so it must not happen in one.
 std::unique_ptr<OpenvinoModel::Pool::Slot> OpenvinoModel::Pool::take() {
+  std::vector<std::unique_ptr<Slot>> surplus;
   {
     std::lock_guard lock(mutex_);
+    while (idle_.size() > num_kept_) {
+      surplus.push_back(std::move(idle_.front()));
+      idle_.pop_front();
+    }
     if (!idle_.empty()) {
       auto slot = std::move(idle_.back());
       idle_.pop_back();
@@ -99,17 +127,6 @@ std::unique_ptr<OpenvinoModel::Pool::Slot> OpenvinoModel::Pool::take() {
   slot->request = compiled_.create_infer_request();
   slot->inputs.resize(input_types_.size());
   return slot;
-}
-
-// Frees what a burst has left behind. On a caller's thread: a request that is destroyed waits for
-// its own callback, so it must not happen in one.
-void OpenvinoModel::Pool::trim() {
-  std::vector<std::unique_ptr<Slot>> surplus;
-  std::lock_guard lock(mutex_);
-  while (idle_.size() > num_kept_) {
-    surplus.push_back(std::move(idle_.front()));
-    idle_.pop_front();
-  }
 }
 
 void OpenvinoModel::Pool::give_back(std::unique_ptr<Slot> slot) {
@@ -128,16 +145,20 @@ Status OpenvinoModel::Pool::set_inputs(Slot& slot) {
   for (std::size_t i = 0; i < slot.batch.inputs.size(); ++i) {
     const InputTensor& input = slot.batch.inputs[i];
     const ov::element::Type type = element_type_of(input_types_[i]);
-    const ov::Shape shape = shape_of(input.shape);
-    if (usable_in_place(input, type)) {
-      slot.request.set_input_tensor(
-          i, ov::Tensor(type, shape, static_cast<const void*>(input.parts[0].data())));
+    OwnInput& own = slot.inputs[i];
+    if (is_lent(input, type)) {
+      own.in_use = false;
+      slot.request.set_input_tensor(i, ov::Tensor(type, shape_of(input.shape),
+                                                  static_cast<const void*>(input.parts[0].data())));
       continue;
     }
-    ov::Tensor& own = slot.inputs[i];
-    if (!own || own.get_shape() != shape) own = ov::Tensor(type, shape);
-    if (!copy_in(input, own)) return invalid("an input's bytes are not what its shape says");
-    slot.request.set_input_tensor(i, own);
+    if (!own.tensor || own.shape != input.shape) {
+      own = {.tensor = ov::Tensor(type, shape_of(input.shape)), .shape = input.shape};
+    }
+    if (!copy_in(input, own.tensor)) {
+      return invalid("an input's bytes are not what its shape says");
+    }
+    if (!std::exchange(own.in_use, true)) slot.request.set_input_tensor(i, own.tensor);
   }
   return {};
 }
@@ -147,7 +168,6 @@ void OpenvinoModel::Pool::infer(TensorBatch batch, bool here, TensorDone on_done
   if (batch.stop.stop_requested()) {
     return on_done(fail(ErrorKind::cancelled, "the request was cancelled"));
   }
-  trim();
   const TimePoint began = Clock::now();
   std::unique_ptr<Slot> slot;
   try {
@@ -180,7 +200,8 @@ void OpenvinoModel::Pool::run_here(std::unique_ptr<Slot> slot) {
   } catch (...) {
     failure = std::current_exception();
   }
-  short_runs_->ran_here(bytes, ns_between(raw->started, Clock::now()));
+  raw->ended = Clock::now();
+  short_runs_->ran_here(bytes, ns_between(raw->started, raw->ended));
   finished(raw, failure);
 }
 
@@ -229,18 +250,13 @@ void OpenvinoModel::Pool::finished(Slot* running, std::exception_ptr failure) {
 // The result's owner is the slot, and with it the inputs: where an operator does nothing, the
 // runtime gives the caller's own bytes back as the output.
 TensorResult OpenvinoModel::Pool::result_of(Slot& slot) {
-  const TimePoint computed = Clock::now();
+  const TimePoint computed = slot.runs_here ? slot.ended : Clock::now();
   if (!slot.runs_here) short_runs_->ran_elsewhere(ns_between(slot.started, computed));
   TensorResult result{.input_ns = slot.input_ns, .infer_ns = ns_between(slot.started, computed)};
   const std::size_t num_outputs = compiled_.outputs().size();
   for (std::size_t i = 0; i < num_outputs; ++i) {
     const ov::Tensor tensor = slot.request.get_output_tensor(i);
-    const ov::Shape dims = tensor.get_shape();
-    if (dims.size() > static_cast<std::size_t>(kMaxRank)) {
-      throw std::length_error("an output has more dimensions than are served");
-    }
-    const std::vector<std::int64_t> wide(dims.begin(), dims.end());
-    OutputTensor output{.shape = Shape(wide)};
+    OutputTensor output{.shape = shape_of(tensor.get_shape())};
     if (tensor.get_size() > 0) {
       output.data = {static_cast<const std::byte*>(tensor.data()), tensor.get_byte_size()};
     }
@@ -309,7 +325,9 @@ bool has_one_row(const TensorBatch& batch) {
 }  // namespace
 
 OpenvinoModel::OpenvinoModel(ov::CompiledModel compiled, ModelDescription description)
-    : description_(std::move(description)), short_runs_(std::make_shared<ShortRuns>()) {
+    : description_(std::move(description)),
+      graph_weight_bytes_(description_.weight_bytes),
+      short_runs_(std::make_shared<ShortRuns>()) {
   max_concurrency_ = most_at_once(compiled);
   pool_ = make_pool(std::move(compiled), max_concurrency_);
 }
@@ -317,6 +335,7 @@ OpenvinoModel::OpenvinoModel(ov::CompiledModel compiled, ModelDescription descri
 OpenvinoModel::~OpenvinoModel() {
   pool_->close();
   if (company_) company_->close();
+  if (short_) short_->close();
 }
 
 std::shared_ptr<OpenvinoModel::Pool> OpenvinoModel::make_pool(ov::CompiledModel compiled,
@@ -330,8 +349,13 @@ std::shared_ptr<OpenvinoModel::Pool> OpenvinoModel::make_pool(ov::CompiledModel 
 
 void OpenvinoModel::add_company(ov::CompiledModel compiled) {
   max_in_company_ = most_at_once(compiled);
-  description_.weight_bytes *= 2;  // the runtime packs them for each compiled graph
+  count_weights_again();
   company_ = make_pool(std::move(compiled), max_in_company_);
+}
+
+void OpenvinoModel::add_short(ov::CompiledModel compiled) {
+  count_weights_again();
+  short_ = make_pool(std::move(compiled), max_concurrency_);
 }
 
 std::vector<std::unique_ptr<Servable>> OpenvinoModel::take_signatures() {
@@ -347,9 +371,11 @@ void OpenvinoModel::infer(TensorBatch batch, TensorDone on_done) {
   const bool merged = std::ranges::any_of(
       batch.inputs, [](const InputTensor& input) { return input.parts.size() > 1; });
   const bool here = !merged && short_runs_->run_here(bytes_of(batch.inputs));
-  const bool beside = !here && company_ && batch.in_company &&
-                      (description_.max_batch_size == 0 || has_one_row(batch));
-  (beside ? company_ : pool_)->infer(std::move(batch), here, std::move(on_done));
+  const bool alone = description_.max_batch_size == 0 || has_one_row(batch);
+  Pool& pool = here && alone && short_                          ? *short_
+               : !here && alone && batch.in_company && company_ ? *company_
+                                                                : *pool_;
+  pool.infer(std::move(batch), here, std::move(on_done));
 }
 
 bool OpenvinoModel::is_instant(std::size_t input_bytes) const {

@@ -1,6 +1,7 @@
 // One compiled graph: a pool of OpenVINO's infer requests behind TensorModel.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <openvino/openvino.hpp>
 #include <vector>
@@ -18,6 +19,9 @@ class OpenvinoModel final : public Servable, public TensorModel {
   // The same graph once more, compiled to run executions of one row (where it is batchable) side by
   // side. Before the first infer.
   void add_company(ov::CompiledModel compiled);
+  // Likewise for what is over sooner than threads could be woken for it: one thread, the caller's,
+  // and one row where it is batchable. Before the first infer.
+  void add_short(ov::CompiledModel compiled);
   // Ends what runs with `unavailable` and waits for it. Results that are still held stay valid.
   ~OpenvinoModel() override;
 
@@ -35,13 +39,17 @@ class OpenvinoModel final : public Servable, public TensorModel {
  private:
   class Pool;
   std::shared_ptr<Pool> make_pool(ov::CompiledModel compiled, int num_running);
+  // The runtime packs the weights for each compiled graph.
+  void count_weights_again() { description_.weight_bytes += graph_weight_bytes_; }
   ModelDescription description_;
+  const std::int64_t graph_weight_bytes_;
   const TextAssets text_;
   int max_concurrency_ = 1;
   int max_in_company_ = 0;
   const std::shared_ptr<ShortRuns> short_runs_;
   std::shared_ptr<Pool> pool_;
   std::shared_ptr<Pool> company_;  // null: there is none
+  std::shared_ptr<Pool> short_;    // likewise
   std::vector<std::unique_ptr<Servable>> signatures_;
 };
 
