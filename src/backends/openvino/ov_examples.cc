@@ -119,7 +119,8 @@ std::vector<FeatureSpec> enter_behind_parser(ov::Model& graph, const ExamplePars
                                                          output.get_partial_shape());
     input->set_friendly_name(feature.key);
     output.replace(input->output(0));
-    input->output(0).get_tensor().set_names({feature.key});
+    // Added: where the feature is an output too, it is known by that name as well.
+    input->output(0).get_tensor().add_names({feature.key});
     inputs.push_back(std::move(input));
     features.push_back(
         {.name = feature.key,
