@@ -47,6 +47,21 @@ struct StatePair {
   std::vector<std::byte> initial{};  // of one row; empty: zeros
 };
 
+// An input as tf.Examples carry it.
+struct FeatureSpec {
+  std::string name{};
+  // What stands for it where an example has none, as tensors hold it: of one example, or one
+  // element where examples may have any number. Empty: it must be there.
+  std::vector<std::byte> default_value{};
+  bool any_length = false;  // shorter ones are filled up with the default
+};
+// Serialised tf.Examples, which a SavedModel's file parses itself. Here whoever asks has to: the
+// inputs of the model are the features.
+struct ExamplesInput {
+  TensorSpec input{};  // of strings, as the file has it
+  std::vector<FeatureSpec> features{};
+};
+
 struct ModelDescription {
   std::string name;
   std::string backend;  // "native"
@@ -65,6 +80,7 @@ struct ModelDescription {
   std::vector<TokenId> eos_token_ids;
   // Models that answer tensor_model().
   std::vector<TensorSpec> inputs, outputs;
+  std::optional<ExamplesInput> examples;  // another form of the inputs, all at once
   int max_batch_size = 0;         // rows worth merging along axis 0; 0: axis 0 is not a batch
   std::vector<StatePair> states;  // what is to be carried from one execution to the next
   // generation_config.json: the model's own defaults, used where a request is silent.

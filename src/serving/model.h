@@ -41,7 +41,10 @@ class Model {
   Batcher* batcher() const { return batcher_.get(); }    // null for models without tensors
   const ImageModel* image() const { return image_ ? &*image_ : nullptr; }  // null: see task()
   // "classify", "detect": what may be asked of it about pictures; else empty.
-  std::string_view task() const { return image_ ? to_string(image_->task()) : description().task; }
+  std::string_view task() const {
+    if (image_) return to_string(image_->task());  // as one expression it would be a temporary
+    return description().task;
+  }
   // Not null where the model keeps state: requests then name their sequence and go in here.
   SequenceRoom* sequences() const { return sequences_.get(); }
   // Where a declared shape is not the graph's (config.pbtxt's reshape): between the two, in place.

@@ -1,11 +1,13 @@
 """TensorFlow Serving's gRPC protocol, by stubs made from our own .proto files. Real SavedModels where there is test data."""
+import base64
+
 import grpc
 import numpy as np
 import pytest
 
 from conftest import channel_of, data_folder
 from live_server import serving
-from saved_models import make_models
+from saved_models import make_models, recorded_examples, x_example
 
 F32 = 1  # tensorflow.DT_FLOAT
 
@@ -127,3 +129,79 @@ def test_other_forms_of_half_plus_two(tf, recorded):
     assert values(lite.outputs["y"]).item() == 4.5
     functions = stub.Predict(request_of(tf, "functions", {"x": ((1,), {"float_val": [5]})}))
     assert values(functions.outputs["y"]).item() == 4.5
+
+
+def examples_of(tf, *serialised):
+    return {"example_list": {"examples": [tf[0].Example.FromString(one) for one in serialised]}}
+
+
+def string_request(tf, model, name, strings, **spec):
+    tensorflow, pb, _ = tf
+    request = pb.PredictRequest(model_spec={"name": model, **spec})
+    request.inputs[name].CopyFrom(tensorflow.TensorProto(dtype=tensorflow.DT_STRING, string_val=strings,
+                                                         tensor_shape={"dim": [{"size": len(strings)}]}))
+    return request
+
+
+@pytest.mark.parametrize("model, version", [("half_plus_two", 123), ("functions", 123)])
+def test_classify_and_regress(tf, recorded, model, version):
+    _, pb, stubs = tf
+    stub = stubs.PredictionServiceStub(recorded)
+    spec = {"name": model, "version": {"value": version}}
+    both = examples_of(tf, x_example(2), x_example(4))
+    numbers = stub.Regress(pb.RegressionRequest(model_spec={**spec, "signature_name": "regress_x_to_y2"}, input=both))
+    assert [one.value for one in numbers.result.regressions] == [4, 5]
+    assert (numbers.model_spec.version.value, numbers.model_spec.signature_name) == (version, "regress_x_to_y2")
+    classes = stub.Classify(pb.ClassificationRequest(model_spec={**spec, "signature_name": "classify_x_to_y"}, input=both))
+    assert [[(one.label, one.score) for one in row.classes] for row in classes.result.classifications] == [[("", 3)], [("", 4)]]
+    context = {"example_list_with_context": {"examples": [{}, tf[0].Example.FromString(x_example(8))],
+                                             "context": tf[0].Example.FromString(x_example(6))}}
+    numbers = stub.Regress(pb.RegressionRequest(model_spec={**spec, "signature_name": "regress_x_to_y"}, input=context))
+    assert [one.value for one in numbers.result.regressions] == [5, 6]
+    tasks = [{"model_spec": {**spec, "signature_name": name}, "method_name": "tensorflow/serving/" + method}
+             for name, method in [("regress_x_to_y", "regress"), ("classify_x_to_y", "classify"), ("regress_x_to_y2", "regress")]]
+    several = stub.MultiInference(pb.MultiInferenceRequest(tasks=tasks, input=both)).results
+    assert [one.WhichOneof("result") for one in several] == ["regression_result", "classification_result", "regression_result"]
+    assert [one.value for one in several[2].regression_result.regressions] == [4, 5]
+    assert several[1].classification_result.classifications[1].classes[0].score == 4
+    answer = stub.Predict(string_request(tf, model, "inputs", [x_example(2), x_example(4)], signature_name="regress_x_to_y",
+                                         version={"value": version}))
+    assert values(answer.outputs["outputs"]).tolist() == [[3], [4]]
+
+
+def test_refused_examples(tf, recorded):
+    _, pb, stubs = tf
+    stub = stubs.PredictionServiceStub(recorded)
+    spec = {"name": "half_plus_two", "version": {"value": 123}, "signature_name": "regress_x_to_y"}
+    one = examples_of(tf, x_example(1))
+    wrong_type = {"example_list": {"examples": [{"features": {"feature": {"x": {"int64_list": {"value": [1]}}}}}]}}
+    code = grpc.StatusCode
+    for method, request, status, says in [
+            (stub.Regress, pb.RegressionRequest(model_spec=spec), code.INVALID_ARGUMENT, "'input' is empty"),
+            (stub.Regress, pb.RegressionRequest(model_spec=spec, input=wrong_type), code.INVALID_ARGUMENT, "'x' has integers"),
+            (stub.Regress, pb.RegressionRequest(model_spec=spec, input={"example_list": {"examples": [{}]}}), code.INVALID_ARGUMENT, "'x' is missing"),
+            (stub.Regress, pb.RegressionRequest(model_spec={**spec, "signature_name": "absent"}, input=one), code.INVALID_ARGUMENT, "'absent' not found"),
+            (stub.Regress, pb.RegressionRequest(model_spec={"name": "none"}, input=one), code.NOT_FOUND, "none"),
+            (stub.Predict, string_request(tf, "half_plus_two", "inputs", [b"x"], signature_name="regress_x_to_y", version={"value": 123}),
+             code.INVALID_ARGUMENT, "example 0")]:
+        with pytest.raises(grpc.RpcError) as refused:
+            method(request)
+        assert refused.value.code() == status and says in refused.value.details(), refused.value.details()
+
+
+def test_examples_as_tensorflow_parses_them(tf, tmp_path):
+    _, pb, stubs = tf
+    golden = recorded_examples(tmp_path)
+    examples = [base64.b64decode(one) for one in golden["examples"]]
+    with serving(tmp_path) as own, channel_of(own) as channel:
+        stub = stubs.PredictionServiceStub(channel)
+        scores = stub.Predict(string_request(tf, "parsed", "examples", examples)).outputs["scores"]
+        assert values(scores).tolist() == golden["answers"]["serving_default"]
+        sums = stub.Regress(pb.RegressionRequest(model_spec={"name": "parsed", "signature_name": "regress"}, input=examples_of(tf, *examples)))
+        assert [[one.value] for one in sums.result.regressions] == golden["answers"]["regress"]
+        for name, refused in golden["refused"].items():
+            for one in refused:
+                with pytest.raises(grpc.RpcError) as error:
+                    stub.Predict(string_request(tf, "parsed", "examples", [base64.b64decode(one)]))
+                assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+                assert name == "examples" or f"'{name}'" in error.value.details(), error.value.details()

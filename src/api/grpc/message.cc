@@ -4,6 +4,8 @@
 #include <grpcpp/support/proto_buffer_reader.h>
 #include <grpcpp/support/slice.h>
 
+#include <vector>
+
 namespace millrace::api {
 
 Message::Message(const std::string& bytes) : bytes_(to_byte_buffer(bytes)) {}
@@ -13,6 +15,18 @@ Status Message::parse(google::protobuf::MessageLite& into) {
   grpc::ProtoBufferReader stream(&bytes_);
   if (into.ParseFromZeroCopyStream(&stream)) return {};
   return invalid("The bytes sent are no message of this method.");
+}
+
+std::string Message::take() {
+  std::string all;
+  std::vector<grpc::Slice> slices;
+  if (size() == 0 || !bytes_.Dump(&slices).ok()) return all;
+  all.reserve(bytes_.Length());
+  for (const grpc::Slice& slice : slices) {
+    all.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  }
+  bytes_.Clear();
+  return all;
 }
 
 Status Message::check_size(const WireShape& shape) {

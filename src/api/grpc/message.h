@@ -24,6 +24,8 @@ class Message {
   std::size_t size() const { return bytes_.Valid() ? bytes_.Length() : 0; }
   // invalid_argument where the bytes are no such message. Large fields are copied once.
   Status parse(google::protobuf::MessageLite& into);
+  // All of it, in one piece; nothing is left.
+  std::string take();
   // What parsing would take, found without parsing: see wire_size.h.
   Status check_size(const WireShape& shape);
 

@@ -7,6 +7,7 @@
 #include "api/grpc/infer_calls.h"
 #include "api/grpc/kserve_calls.h"
 #include "api/grpc/tf_calls.h"
+#include "api/grpc/tf_example_calls.h"
 
 namespace millrace::api {
 namespace {
@@ -51,6 +52,9 @@ constexpr Method kMethods[] = {
     {KSERVE "TraceSetting", unary<trace_setting>, kSmall},
     {KSERVE "LogSettings", unary<log_settings>, kSmall},
     {PREDICTION "Predict", predict, kMaxGrpcMessageBytes},
+    {PREDICTION "Classify", classify, kMaxGrpcMessageBytes},
+    {PREDICTION "Regress", regress, kMaxGrpcMessageBytes},
+    {PREDICTION "MultiInference", multi_inference, kMaxGrpcMessageBytes},
     {PREDICTION "GetModelMetadata", unary<get_tf_metadata>, kSmall},
     {"/tensorflow.serving.ModelService/GetModelStatus", unary<get_tf_status>, kSmall},
     {HEALTH "Check", unary<health_check>, kSmall, Method::Kind::unary, true},

@@ -3,16 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "api/errors.h"
-#include "api/grpc/infer_calls.h"
 #include "api/grpc/tf_message.h"
-#include "api/kserve/infer.h"
+#include "api/grpc/tf_run_calls.h"
 #include "api/kserve/infer_response.h"
+#include "api/tfserving/examples.h"
+#include "api/tfserving/request_inputs.h"
 
 namespace millrace::api {
 namespace {
@@ -22,69 +22,31 @@ namespace tfs = tensorflow::serving;
 constexpr const char* kPredictMethod = "tensorflow/serving/predict";
 constexpr const char* kMetadataField = "signature_def";
 
-Result<serving::ModelHandle> find(const ApiContext& context, const tfs::ModelSpec& spec) {
-  std::string version;
-  if (spec.version_choice_case() == tfs::ModelSpec::kVersionLabel) {
-    const auto labelled = context.store.find_label(spec.name(), spec.version_label());
-    if (!labelled) return labelled;
-    version = (*labelled)->version();
-  } else if (spec.has_version()) {
-    version = fmt::format("{}", spec.version().value());
-  }
-  return kserve_model(context, spec.name(), version);
-}
-
-std::int64_t number_of(std::string_view version) {
-  std::int64_t number = 0;
-  std::from_chars(version.data(), version.data() + version.size(), number);
-  return number;
-}
-
-void describe(const serving::Model& model, tfs::ModelSpec& spec) {
-  spec.set_name(model.name());
-  spec.mutable_version()->set_value(number_of(model.version()));
-}
-
-struct Pending {
-  std::shared_ptr<Call> call;
-  InferHead head;
-  serving::ModelHandle model;
-
-  void deliver(Result<serving::TensorAnswer> answer) const {
-    if (!answer) return call->fail(answer.error());
-    auto response = write_predict(*model, head, *answer);
-    // The outputs' memory is the model's: given back before the client can ask again.
-    answer = std::unexpected(Error{});
-    if (!response) return call->fail(response.error());
-    describe(*model, *response->mutable_model_spec());
-    response->mutable_model_spec()->set_signature_name(std::string(model->signature()));
-    call->answer(response->SerializeAsString());
-  }
-};
-
 Status start(const ApiContext& context, const std::shared_ptr<Call>& call,
              std::shared_ptr<const tfs::PredictRequest> message, TimePoint arrival) {
-  auto model = find(context, message->model_spec());
+  auto model = find_tf_signature(context, message->model_spec());
   if (!model) return pass(model);
-  model = serving::find_signature(*model, message->model_spec().signature_name());
-  if (!model) return pass(model);
-  serving::TensorRequest request{.model = *model,
-                                 .arrival = arrival,
-                                 .deadline = tensor_deadline(context, *call, arrival),
-                                 .stop = call->stop()};
+  serving::TensorRequest request = tf_request(context, *call, arrival, *model);
   auto head = read_predict(std::move(message), request);
   if (!head) return pass(head);
+  if (Status ok = expand_examples(request); !ok) return ok;
   if (Status ok = check_outputs((*model)->description(), *head); !ok) return ok;
-  auto pending = std::make_shared<Pending>(call, *std::move(head), *std::move(model));
-  return context.tensors.infer(std::move(request), [pending](Result<serving::TensorAnswer> answer) {
-    pending->deliver(std::move(answer));
-  });
+  return run_tf(
+      context, call, std::move(request),
+      [head = *std::move(head)](const serving::Model& served,
+                                const serving::TensorAnswer& answer) -> Result<std::string> {
+        auto response = write_predict(served, head, answer);
+        if (!response) return pass(response);
+        describe_tf_signature(served, *response->mutable_model_spec());
+        return response->SerializeAsString();
+      });
 }
 
 tensorflow::SignatureDef signature_of(const serving::Model& model) {
   const ModelDescription& d = model.description();
   tensorflow::SignatureDef signature;
-  for (const TensorSpec& spec : d.inputs) (*signature.mutable_inputs())[spec.name] = tf_info(spec);
+  for (const TensorSpec& spec : tf_inputs(d))
+    (*signature.mutable_inputs())[spec.name] = tf_info(spec);
   for (const TensorSpec& spec : d.outputs) {
     (*signature.mutable_outputs())[spec.name] = tf_info(spec);
   }
@@ -134,7 +96,7 @@ Result<tfs::GetModelMetadataResponse> get_tf_metadata(const ApiContext& context,
   if (fields.empty() || !std::ranges::all_of(fields, is_known)) {
     return invalid("'metadata_field' must be \"signature_def\"", "metadata_field");
   }
-  auto model = find(context, request.model_spec());
+  auto model = find_tf_model(context, request.model_spec());
   if (!model) return pass(model);
   tfs::SignatureDefMap signatures;
   auto& all = *signatures.mutable_signature_def();
@@ -143,7 +105,7 @@ Result<tfs::GetModelMetadataResponse> get_tf_metadata(const ApiContext& context,
     all[std::string(other->signature())] = signature_of(*other);
   }
   tfs::GetModelMetadataResponse response;
-  describe(**model, *response.mutable_model_spec());
+  describe_tf_model(**model, *response.mutable_model_spec());
   auto& any = (*response.mutable_metadata())[kMetadataField];
   any.set_type_url("type.googleapis.com/tensorflow.serving.SignatureDefMap");
   any.set_value(signatures.SerializeAsString());
@@ -155,7 +117,7 @@ Result<tfs::GetModelStatusResponse> get_tf_status(const ApiContext& context,
   const tfs::ModelSpec& spec = request.model_spec();
   tfs::GetModelStatusResponse response;
   for (const serving::ModelStatus& status : context.store.list()) {
-    const std::int64_t version = number_of(status.version);
+    const std::int64_t version = version_number(status.version);
     if (!same_name(status.name, spec.name())) continue;
     if (spec.has_version() && spec.version().value() != version) continue;
     const bool is_labelled = spec.version_choice_case() == tfs::ModelSpec::kVersionLabel;

@@ -1,5 +1,5 @@
-// TensorFlow Serving's PredictionService and ModelService. A model has one signature, which is
-// called "serving_default".
+// TensorFlow Serving's Predict, and what its services say of models. Models other than SavedModels
+// have one signature, which is called "serving_default".
 #pragma once
 
 #include <memory>

@@ -12,6 +12,7 @@
 #include "api/kserve/kserve_errors.h"
 #include "api/openai/models.h"
 #include "api/tensor_run.h"
+#include "api/tfserving/request_inputs.h"
 
 namespace millrace::api {
 namespace {
@@ -109,7 +110,7 @@ void write_tensors(JsonWriter& json, const char* key, const std::vector<TensorSp
 void write_signature(JsonWriter& json, const serving::Model& model) {
   const ModelDescription& d = model.description();
   json.key(model.signature()).open_object();
-  write_tensors(json, "inputs", d.inputs);
+  write_tensors(json, "inputs", tf_inputs(d));
   write_tensors(json, "outputs", d.outputs);
   const bool has_method = !d.signature_method.empty();
   json.field("method_name", has_method ? d.signature_method : "tensorflow/serving/predict");

@@ -21,6 +21,6 @@ struct PredictHead {
 // Both fill the request's inputs and owner from the body; its model is set, and becomes that of the
 // signature which the body names. Errors name the key or the tensor.
 Result<PredictHead> parse_predict(const net::HttpRequest& http, serving::TensorRequest& request);
-Result<PredictHead> parse_examples(const net::HttpRequest& http, serving::TensorRequest& request);
+Status parse_examples(const net::HttpRequest& http, serving::TensorRequest& request);
 
 }  // namespace millrace::api

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +10,7 @@
 #include "api/errors.h"
 #include "api/json_writer.h"
 #include "api/nested_tensor.h"
+#include "api/tfserving/results.h"
 
 namespace millrace::api {
 namespace {
@@ -91,10 +92,6 @@ void append_columns(std::string& body, const std::vector<Shown>& outputs) {
   body += '}';
 }
 
-bool is_score(const TensorSpec& spec) {
-  return spec.dtype == DType::f32 || spec.dtype == DType::f64;
-}
-
 }  // namespace
 
 Result<net::HttpResponse> format_predict(const ModelDescription& model, const PredictHead& head,
@@ -119,46 +116,32 @@ Result<net::HttpResponse> format_predict(const ModelDescription& model, const Pr
 
 Result<net::HttpResponse> format_regress(const ModelDescription& model,
                                          const serving::TensorAnswer& answer) {
-  const auto outputs = shown_outputs(model, answer, kMaxRank);
-  if (!outputs) return std::unexpected(outputs.error());
-  if (outputs->size() != 1 || !is_score(*outputs->front().spec) ||
-      outputs->front().dims.size() != 1) {
-    return invalid(
-        "the model does not answer one number an example, so there is nothing to "
-        "regress; use :predict");
-  }
+  const auto results = find_regressions(model, answer);
+  if (!results) return std::unexpected(results.error());
   net::HttpResponse response{.body = R"({"results":)"};
-  outputs->front().writer.append(response.body, outputs->front().dims);
+  const std::int64_t dims[] = {results->num_rows};
+  NestedWriter(results->values.dtype, results->values.data, false).append(response.body, dims);
   response.body += '}';
   return response;
 }
 
 Result<net::HttpResponse> format_classify(const ModelDescription& model,
                                           const serving::TensorAnswer& answer) {
-  const auto outputs = shown_outputs(model, answer, 0);
-  if (!outputs) return std::unexpected(outputs.error());
-  const auto scores =
-      std::ranges::find_if(*outputs, [](const Shown& o) { return is_score(*o.spec); });
-  const auto labels =
-      std::ranges::find_if(*outputs, [](const Shown& o) { return o.spec->dtype == DType::bytes; });
-  const std::size_t used = (scores != outputs->end()) + (labels != outputs->end());
-  const bool labelled = labels != outputs->end();
-  if (scores == outputs->end() || used != outputs->size() || scores->dims.size() != 2 ||
-      (labelled && labels->dims != scores->dims)) {
-    return invalid(
-        "the model does not answer a list of scores an example, so there is nothing to "
-        "classify; use :predict");
-  }
+  const auto results = find_classes(model, answer);
+  if (!results) return std::unexpected(results.error());
+  const NestedWriter scores(results->scores.dtype, results->scores.data, false);
+  std::optional<NestedWriter> labels;
+  if (results->labels) labels.emplace(results->labels->dtype, results->labels->data, false);
   net::HttpResponse response{.body = R"({"results":[)"};
   std::string& body = response.body;
-  const std::int64_t classes = scores->dims[1];
-  for (std::int64_t row = 0; row < scores->dims[0]; ++row) {
+  const std::int64_t classes = results->num_classes;
+  for (std::int64_t row = 0; row < results->num_rows; ++row) {
     body += row > 0 ? ",[" : "[";
     for (std::int64_t i = row * classes; i < (row + 1) * classes; ++i) {
       body += i > row * classes ? ",[" : "[";
-      labelled ? labels->writer.append(body, {}, i) : append_json_string(body, "");
+      labels ? labels->append(body, {}, i) : append_json_string(body, "");
       body += ',';
-      scores->writer.append(body, {}, i);
+      scores.append(body, {}, i);
       body += ']';
     }
     body += ']';

@@ -1,197 +1,128 @@
 #include "backends/openvino/graph_def.h"
 
 #include <charconv>
-#include <set>
+#include <deque>
 #include <utility>
 
-#include "backends/openvino/wire.h"
+#include "backends/openvino/tensor_proto.h"
 
 namespace millrace::backends {
 namespace {
 
-constexpr std::uint32_t kNode = 1;                                       // of GraphDef
-constexpr std::uint32_t kName = 1, kOp = 2, kInput = 3, kAttribute = 5;  // of NodeDef
-constexpr std::uint32_t kKey = 1, kValue = 2;                            // of a map's entry
-constexpr std::uint32_t kList = 1, kInt = 3, kTensor = 8;                // of AttrValue
-constexpr std::uint32_t kTypes = 6, kShapes = 7;                         // of its lists
-constexpr std::uint32_t kStrings = 8;                                    // of TensorProto
-constexpr std::uint32_t kDim = 2, kSize = 1, kUnknownRank = 3;           // of TensorShapeProto
-
-using Attributes = std::map<std::string_view, std::string_view>;
 using Dims = std::vector<std::int64_t>;
 
-// "node:1", "node" (its first output); "^node" is an order and no value.
-struct Value {
-  std::string_view node{};
-  std::size_t output = 0;
+constexpr int kMostCalls = 100;  // that a tensor is followed into
+
+struct FoundParser {
+  const GraphNodes* graph;
+  std::string_view name;
+  const GraphNode* node;
 };
 
-Value value_of(std::string_view name) {
-  if (name.starts_with('^')) return {};
-  const auto colon = name.rfind(':');
-  if (colon == std::string_view::npos) return {.node = name};
-  Value value{.node = name.substr(0, colon)};
-  std::from_chars(name.data() + colon + 1, name.data() + name.size(), value.output);
-  return value;
-}
-
-// The last field of that number in an attribute.
-std::optional<WireField> field_of(const Attributes& attributes, std::string_view attribute,
-                                  std::uint32_t number) {
-  const auto found = attributes.find(attribute);
-  if (found == attributes.end()) return std::nullopt;
-  std::optional<WireField> last;
-  WireReader reader(found->second);
-  for (WireField field; reader.next(field);) {
-    if (field.number == number) last = field;
-  }
-  return last;
-}
-
-std::size_t count_of(const Attributes& attributes, std::string_view attribute) {
-  const auto field = field_of(attributes, attribute, kInt);
-  return field && field->value < 1000 ? field->value : 0;
-}
-
-std::optional<Dims> read_shape(std::string_view bytes) {
-  Dims dims;
-  WireReader shape(bytes);
-  for (WireField part; shape.next(part);) {
-    if (part.number == kUnknownRank && part.value != 0) return std::nullopt;
-    if (part.number != kDim) continue;
-    WireReader dim(part.bytes);
-    dims.push_back(0);
-    for (WireField size; dim.next(size);) {
-      if (size.number == kSize) dims.back() = static_cast<std::int64_t>(size.value);
+// Follows a tensor from its node, or argument, to the parsers that it goes into.
+class ParserSearch {
+ public:
+  ParserSearch(std::string_view graph_def, const GraphNodes& graph, std::string_view from)
+      : functions_(functions_of(graph_def)) {
+    open_.push_back({&graph, from});
+    while (!open_.empty()) {
+      const Place place = open_.back();
+      open_.pop_back();
+      for (const auto& [name, node] : place.graph->nodes) look(place, name, node);
     }
-    if (dims.back() < -1) return std::nullopt;
   }
-  return dims;
+  const std::vector<FoundParser>& found() const { return found_; }
+
+ private:
+  struct Place {
+    const GraphNodes* graph;
+    std::string_view from;
+  };
+
+  void look(const Place& place, std::string_view name, const GraphNode& node) {
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      if (node_of(node.inputs[i]) != place.from) continue;
+      const bool parses = node.op == "ParseExample" || node.op == "ParseExampleV2";
+      if (parses && i == 0) found_.push_back({place.graph, name, &node});
+      const bool calls = node.op == "StatefulPartitionedCall" || node.op == "PartitionedCall";
+      if (calls) follow(node.function("f"), i);
+      if (node.op == "Identity" && ++num_calls_ <= kMostCalls) open_.push_back({place.graph, name});
+    }
+  }
+  void follow(std::string_view function, std::size_t argument) {
+    const auto found = functions_.find(function);
+    if (found == functions_.end() || ++num_calls_ > kMostCalls) return;
+    const GraphNodes& inner = read_.emplace_back(read_function(found->second));
+    if (argument < inner.arguments.size()) open_.push_back({&inner, inner.arguments[argument]});
+  }
+
+  const std::map<std::string_view, std::string_view> functions_;
+  std::deque<GraphNodes> read_;
+  std::vector<Place> open_;
+  std::vector<FoundParser> found_;
+  int num_calls_ = 0;
+};
+
+// Elements of one example, or of one element where their number is any.
+std::size_t default_size(const Dims& dims) {
+  std::int64_t product = 1;
+  for (std::size_t i = 0; i < dims.size(); ++i) {
+    if (i == 0 && dims[i] < 0) return 1;
+    if (dims[i] < 0 || __builtin_mul_overflow(product, dims[i], &product)) return 0;
+  }
+  return static_cast<std::size_t>(product);
 }
 
-// The index-th of a list of types, which may be packed or not.
-int type_at(const Attributes& attributes, std::size_t index) {
-  const auto list = field_of(attributes, "Tdense", kList);
-  WireReader reader(list ? list->bytes : std::string_view());
-  for (WireField field; reader.next(field);) {
-    if (field.number != kTypes) continue;
-    if (field.bytes.empty() && index-- == 0) return static_cast<int>(field.value & 0xff);
-    if (index < field.bytes.size()) return static_cast<unsigned char>(field.bytes[index]);
+// Inputs: the examples, their names, keys, defaults of the dense features. ParseExample has an
+// input a key, ParseExampleV2 one for all keys of a kind (sparse, dense, ragged).
+std::optional<ExampleParser> read_parser(const FoundParser& found) {
+  const GraphNode& node = *found.node;
+  const bool is_v2 = node.op == "ParseExampleV2";
+  const std::size_t num_sparse = node.count(is_v2 ? "num_sparse" : "Nsparse");
+  const auto input = [&](std::size_t i) {
+    return i < node.inputs.size() ? found.graph->constant(node.inputs[i]) : std::string_view();
+  };
+  std::vector<std::string_view> keys;
+  if (is_v2) keys = strings_in(input(3));
+  for (std::size_t i = 0; !is_v2 && i < node.count("Ndense"); ++i) {
+    const auto key = strings_in(input(2 + num_sparse + i));
+    if (key.size() != 1) return std::nullopt;
+    keys.push_back(key[0]);
   }
-  return 0;
+  const std::size_t first_default = is_v2 ? 5 : 2 + num_sparse + keys.size();
+  ExampleParser parser{.node = std::string(found.name)};
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    ExampleParser::Feature feature{.key = std::string(keys[i]),
+                                   .type = node.type_at("Tdense", i),
+                                   .dims = node.shape_at("dense_shapes", i)};
+    if (feature.dims) {
+      feature.default_value =
+          values_in(input(first_default + i), feature.type, default_size(*feature.dims));
+    }
+    parser.features.push_back(std::move(feature));
+  }
+  return parser;
 }
 
 }  // namespace
 
-GraphDef::GraphDef(std::string_view bytes) {
-  WireReader reader(bytes);
-  for (WireField field; reader.next(field);) {
-    if (field.number == kNode) add_node(field.bytes);
-  }
-}
-
-void GraphDef::add_node(std::string_view bytes) {
-  std::string_view name;
-  Node node;
-  WireReader reader(bytes);
-  for (WireField field; reader.next(field);) {
-    if (field.number == kName) name = field.bytes;
-    if (field.number == kOp) node.op = field.bytes;
-    if (field.number == kInput) node.inputs.push_back(field.bytes);
-    if (field.number != kAttribute) continue;
-    std::string_view key, value;
-    WireReader entry(field.bytes);
-    for (WireField part; entry.next(part);) {
-      if (part.number == kKey) key = part.bytes;
-      if (part.number == kValue) value = part.bytes;
-    }
-    node.attributes.emplace(key, value);
-  }
-  nodes_.emplace(name, std::move(node));
-}
-
-std::optional<Dims> GraphDef::shape_at(const Node& node, std::string_view attribute,
-                                       std::size_t index) {
-  const auto list = field_of(node.attributes, attribute, kList);
-  WireReader reader(list ? list->bytes : std::string_view());
-  for (WireField field; reader.next(field);) {
-    if (field.number == kShapes && index-- == 0) return read_shape(field.bytes);
-  }
-  return std::nullopt;
-}
+GraphDef::GraphDef(std::string_view bytes) : bytes_(bytes), nodes_(read_graph(bytes)) {}
 
 std::optional<Dims> GraphDef::dims_of(std::string_view tensor) const {
-  const Value value = value_of(tensor);
-  const auto node = nodes_.find(value.node);
-  if (node == nodes_.end()) return std::nullopt;
-  return shape_at(node->second, "_output_shapes", value.output);
-}
-
-// Of a constant.
-std::optional<std::string> GraphDef::text_of(std::string_view name) const {
-  const auto found = nodes_.find(value_of(name).node);
-  if (found == nodes_.end()) return std::nullopt;
-  const auto tensor = field_of(found->second.attributes, "value", kTensor);
-  WireReader reader(tensor ? tensor->bytes : std::string_view());
-  for (WireField field; reader.next(field);) {
-    if (field.number == kStrings) return std::string(field.bytes);
+  const auto node = nodes_.nodes.find(node_of(tensor));
+  if (node == nodes_.nodes.end()) return std::nullopt;
+  std::size_t output = 0;
+  const auto colon = tensor.rfind(':');
+  if (colon != std::string_view::npos) {
+    std::from_chars(tensor.data() + colon + 1, tensor.data() + tensor.size(), output);
   }
-  return std::nullopt;
+  return node->second.shape_at("_output_shapes", output);
 }
 
-// The outputs of `parser` that the tensors are computed from, ascending.
-std::vector<std::size_t> GraphDef::needed_of(std::string_view parser,
-                                             const std::vector<std::string>& wanted) const {
-  std::set<std::size_t> needed;
-  std::set<std::string_view> seen;
-  std::vector<std::string_view> open(wanted.begin(), wanted.end());
-  while (!open.empty()) {
-    const Value value = value_of(open.back());
-    open.pop_back();
-    if (value.node == parser) {
-      needed.insert(value.output);
-    } else if (const auto found = nodes_.find(value.node);
-               found != nodes_.end() && seen.insert(value.node).second) {
-      open.insert(open.end(), found->second.inputs.begin(), found->second.inputs.end());
-    }
-  }
-  return {needed.begin(), needed.end()};
-}
-
-// Inputs of the node: the examples, their names, a key each sparse and dense feature, defaults.
-// Outputs: three each sparse feature, then one each dense one.
-std::optional<GraphDef::Feature> GraphDef::feature_at(std::string_view name, const Node& parser,
-                                                      std::size_t output) const {
-  const std::size_t sparse = count_of(parser.attributes, "Nsparse");
-  const std::size_t dense = count_of(parser.attributes, "Ndense");
-  if (output < 3 * sparse || output - 3 * sparse >= dense) return std::nullopt;
-  const std::size_t index = output - 3 * sparse, input = 2 + sparse + index;
-  if (input >= parser.inputs.size()) return std::nullopt;
-  auto key = text_of(parser.inputs[input]);
-  if (!key) return std::nullopt;
-  auto dims = shape_at(parser, "dense_shapes", index);  // of one example
-  if (dims) dims->insert(dims->begin(), -1);
-  return Feature{.key = *std::move(key),
-                 .tensor = std::string(name) + ':' + std::to_string(output),
-                 .type = type_at(parser.attributes, index),
-                 .dims = std::move(dims)};
-}
-
-std::optional<std::vector<GraphDef::Feature>> GraphDef::features_of(
-    std::string_view serialised, const std::vector<std::string>& outputs) const {
-  const std::string_view source = value_of(serialised).node;
-  for (const auto& [name, node] : nodes_) {
-    if (node.op != "ParseExample" || node.inputs.empty()) continue;
-    if (value_of(node.inputs[0]).node != source) continue;
-    std::vector<Feature> features;
-    for (const std::size_t output : needed_of(name, outputs)) {
-      auto feature = feature_at(name, node, output);
-      if (!feature) return std::nullopt;
-      features.push_back(*std::move(feature));
-    }
-    if (!features.empty()) return features;
-  }
-  return std::nullopt;
+std::optional<ExampleParser> GraphDef::parser_of(std::string_view serialised) const {
+  const ParserSearch search(bytes_, nodes_, node_of(serialised));
+  if (search.found().size() != 1) return std::nullopt;
+  return read_parser(search.found()[0]);
 }
 
 }  // namespace millrace::backends

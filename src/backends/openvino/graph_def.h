@@ -1,56 +1,47 @@
-// TensorFlow's GraphDef, as far as signatures need it: which features of examples an output needs,
-// and shapes that a signature leaves out. Hostile input.
+// TensorFlow's GraphDef, as far as signatures need it: the node that parses examples, and shapes
+// that a signature leaves out. Hostile input.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "backends/openvino/graph_nodes.h"
+
 namespace millrace::backends {
+
+// The node that parses serialised tf.Examples (ParseExample, ParseExampleV2): what it makes of
+// them.
+struct ExampleParser {
+  struct Feature {
+    std::string key{};
+    int type = 0;                                     // of TensorFlow's DataType
+    std::optional<std::vector<std::int64_t>> dims{};  // of one example; [-1, …]: of any length
+    // Of one example, or one element where the length is any. As servable/tensor_model.h has it;
+    // empty: the feature must be there.
+    std::vector<std::byte> default_value{};
+  };
+  std::string node{};               // its name, in the function it is in
+  std::vector<Feature> features{};  // the dense ones, in the order of its outputs
+};
 
 class GraphDef {
  public:
-  // A dense feature of the node that parses serialised examples.
-  struct Feature {
-    std::string key{};
-    std::string tensor{};                             // "ParseExample:0"
-    int type = 0;                                     // of TensorFlow's DataType
-    std::optional<std::vector<std::int64_t>> dims{};  // of any number of examples
-  };
-
   // Views of the bytes: they outlive this.
   explicit GraphDef(std::string_view bytes);
 
-  // Graphs that take serialised tf.Examples parse them by a node of their own (ParseExample), which
-  // the runtime does not know. Clients send the features by name, so the graph can be entered
-  // behind that node: at these, all that `outputs` need of it. Nothing where `serialised` does not
-  // go into such a node, or a feature is sparse.
-  std::optional<std::vector<Feature>> features_of(std::string_view serialised,
-                                                  const std::vector<std::string>& outputs) const;
+  // The one parser that this tensor goes into, also through functions that are called with it.
+  // Nothing where there is none, or more than one.
+  std::optional<ExampleParser> parser_of(std::string_view serialised) const;
   // As whoever wrote the file inferred it. Nothing where it is not said.
   std::optional<std::vector<std::int64_t>> dims_of(std::string_view tensor) const;
 
  private:
-  struct Node {
-    std::string_view op{};
-    std::vector<std::string_view> inputs{};
-    std::map<std::string_view, std::string_view> attributes{};
-  };
-
-  static std::optional<std::vector<std::int64_t>> shape_at(const Node& node,
-                                                           std::string_view attribute,
-                                                           std::size_t index);
-  std::optional<std::string> text_of(std::string_view name) const;
-  std::vector<std::size_t> needed_of(std::string_view parser,
-                                     const std::vector<std::string>& wanted) const;
-  std::optional<Feature> feature_at(std::string_view name, const Node& parser,
-                                    std::size_t output) const;
-  void add_node(std::string_view bytes);
-
-  std::map<std::string_view, Node> nodes_;
+  const std::string_view bytes_;
+  const GraphNodes nodes_;
 };
 
 }  // namespace millrace::backends

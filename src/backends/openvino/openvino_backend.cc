@@ -270,9 +270,8 @@ class GraphLoad {
   }
   Result<std::unique_ptr<Servable>> load_file();
   Result<std::unique_ptr<Servable>> load_signatures(const SignatureGraphs& graphs);
-  std::shared_ptr<ov::Model> first_graph(const SignatureGraphs& graphs);
-  Loaded load_graph(const std::shared_ptr<ov::Model>& model, const Signature& signature,
-                    bool is_first);
+  SignatureGraph first_graph(const SignatureGraphs& graphs);
+  Loaded load_graph(const SignatureGraph& graph, const Signature& signature, bool is_first);
   ModelDescription described(const ov::Model& model, const Signature& signature) const;
 
   OpenvinoBackend::State& state_;
@@ -306,7 +305,7 @@ Result<std::unique_ptr<Servable>> GraphLoad::load_file() {
     if (!graphs) return pass(graphs);
     if (!graphs->signatures().empty()) return load_signatures(*graphs);
   }
-  return load_graph(core_->read_model(file_.path.string()), {}, true);
+  return load_graph({.model = core_->read_model(file_.path.string())}, {}, true);
 }
 
 Result<std::unique_ptr<Servable>> GraphLoad::load_signatures(const SignatureGraphs& graphs) {
@@ -333,14 +332,14 @@ Result<std::unique_ptr<Servable>> GraphLoad::load_signatures(const SignatureGrap
 }
 
 // The runtime's own choice of inputs and outputs where the signature cannot be cut out.
-std::shared_ptr<ov::Model> GraphLoad::first_graph(const SignatureGraphs& graphs) {
+SignatureGraph GraphLoad::first_graph(const SignatureGraphs& graphs) {
   try {
     return graphs.graph(graphs.signatures()[0]);
   } catch (const std::exception& e) {
     log_debug("model {}: {}", spec_.name, e.what());
     auto whole = core_->read_model(file_.path.string());
     if (whole->inputs().empty()) throw;
-    return whole;
+    return {.model = std::move(whole)};
   }
 }
 
@@ -360,11 +359,13 @@ ModelDescription GraphLoad::described(const ov::Model& model, const Signature& s
   return description;
 }
 
-GraphLoad::Loaded GraphLoad::load_graph(const std::shared_ptr<ov::Model>& model,
-                                        const Signature& signature, bool is_first) {
+GraphLoad::Loaded GraphLoad::load_graph(const SignatureGraph& graph, const Signature& signature,
+                                        bool is_first) {
+  const std::shared_ptr<ov::Model>& model = graph.model;
   auto states = make_state_visible(model);
   if (!states) return invalid(fmt::format("'{}': {}", file_name(), states.error().message));
   ModelDescription description = described(*model, signature);
+  description.examples = graph.examples;
   progress(0.3, "compiling");
   doing_ = "compile";
   const auto mode = spec_.performance_hint == "throughput" ? ov::hint::PerformanceMode::THROUGHPUT

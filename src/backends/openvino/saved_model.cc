@@ -6,7 +6,8 @@
 #include <utility>
 
 #include "backends/openvino/graph_def.h"
-#include "backends/openvino/wire.h"
+#include "backends/openvino/tensor_proto.h"
+#include "base/wire_reader.h"
 
 namespace millrace::backends {
 namespace {
@@ -26,7 +27,7 @@ struct MapEntry {
 
 bool read_entry(std::string_view bytes, MapEntry& entry) {
   WireReader reader(bytes);
-  for (WireField field; reader.next(field);) {
+  for (WireReader::Field field; reader.next(field);) {
     if (field.number == kKey) entry.key = field.bytes;
     if (field.number == kValue) entry.value = field.bytes;
   }
@@ -36,12 +37,12 @@ bool read_entry(std::string_view bytes, MapEntry& entry) {
 bool read_shape(std::string_view bytes, std::optional<std::vector<std::int64_t>>& dims) {
   dims.emplace();
   WireReader reader(bytes);
-  for (WireField field; reader.next(field);) {
+  for (WireReader::Field field; reader.next(field);) {
     if (field.number == kUnknownRank && field.value != 0) dims.reset();
     if (field.number != kDim || !dims) continue;
     std::int64_t size = 0;
     WireReader dim(field.bytes);
-    for (WireField of_dim; dim.next(of_dim);) {
+    for (WireReader::Field of_dim; dim.next(of_dim);) {
       if (of_dim.number == kSize) size = static_cast<std::int64_t>(of_dim.value);
     }
     if (dim.failed()) return false;
@@ -55,7 +56,7 @@ bool read_tensor(std::string_view bytes, std::vector<SignatureTensor>& tensors) 
   if (!read_entry(bytes, entry)) return false;
   SignatureTensor tensor{.name = std::string(entry.key)};
   WireReader reader(entry.value);
-  for (WireField field; reader.next(field);) {
+  for (WireReader::Field field; reader.next(field);) {
     if (field.number == kName) tensor.tensor = field.bytes;
     if (field.number == kType) tensor.type = static_cast<int>(field.value & 0xff);
     if (field.number == kShape && !read_shape(field.bytes, tensor.dims)) return false;
@@ -69,7 +70,7 @@ bool read_signature(std::string_view bytes, std::vector<Signature>& signatures) 
   if (!read_entry(bytes, entry)) return false;
   Signature signature{.name = std::string(entry.key)};
   WireReader reader(entry.value);
-  for (WireField field; reader.next(field);) {
+  for (WireReader::Field field; reader.next(field);) {
     if (field.number == kMethod) signature.method = field.bytes;
     if (field.number == kInputs && !read_tensor(field.bytes, signature.inputs)) return false;
     if (field.number == kOutputs && !read_tensor(field.bytes, signature.outputs)) return false;
@@ -82,10 +83,10 @@ bool read_signature(std::string_view bytes, std::vector<Signature>& signatures) 
 
 bool is_for_serving(std::string_view meta_graph) {
   WireReader reader(meta_graph);
-  for (WireField field; reader.next(field);) {
+  for (WireReader::Field field; reader.next(field);) {
     if (field.number != kMetaInfo) continue;
     WireReader info(field.bytes);
-    for (WireField tag; info.next(tag);) {
+    for (WireReader::Field tag; info.next(tag);) {
       if (tag.number == kTags && tag.bytes == "serve") return true;
     }
   }
@@ -96,7 +97,7 @@ bool is_for_serving(std::string_view meta_graph) {
 std::string_view meta_graph_of(std::string_view file) {
   std::string_view first;
   WireReader reader(file);
-  for (WireField field; reader.next(field);) {
+  for (WireReader::Field field; reader.next(field);) {
     if (field.number != kMetaGraphs) continue;
     if (is_for_serving(field.bytes)) return field.bytes;
     if (first.empty()) first = field.bytes;
@@ -104,24 +105,13 @@ std::string_view meta_graph_of(std::string_view file) {
   return first;
 }
 
-void enter_behind_parser(const GraphDef& graph, Signature& signature) {
-  if (signature.inputs.size() != 1) return;
-  std::vector<std::string> outputs;
-  for (const SignatureTensor& output : signature.outputs) outputs.push_back(output.tensor);
-  auto features = graph.features_of(signature.inputs[0].tensor, outputs);
-  if (!features) return;
-  signature.inputs.clear();
-  for (GraphDef::Feature& feature : *features) {
-    signature.inputs.push_back({.name = std::move(feature.key),
-                                .tensor = std::move(feature.tensor),
-                                .type = feature.type,
-                                .dims = std::move(feature.dims)});
-  }
-  signature.of_features = true;
-}
-
 void complete(const GraphDef& graph, Signature& signature) {
-  enter_behind_parser(graph, signature);
+  SignatureTensor& first = signature.inputs.front();
+  if (signature.inputs.size() == 1) signature.parser = graph.parser_of(first.tensor);
+  if (signature.parser) {  // some files say otherwise
+    first.type = kTypeString;
+    if (first.dims && first.dims->size() != 1) first.dims.reset();
+  }
   for (SignatureTensor& input : signature.inputs) {
     if (!input.dims) input.dims = graph.dims_of(input.tensor);
   }
@@ -156,7 +146,7 @@ Result<std::vector<Signature>> read_signatures(std::string_view file) {
   std::string_view graph;
   WireReader reader(meta_graph_of(file));
   bool right = true;
-  for (WireField field; right && reader.next(field);) {
+  for (WireReader::Field field; right && reader.next(field);) {
     if (field.number == kGraph) graph = field.bytes;
     if (field.number == kSignatures) right = read_signature(field.bytes, signatures);
   }
@@ -172,12 +162,12 @@ Result<std::vector<Signature>> read_signatures(std::string_view file) {
 std::string with_only(std::string_view file, const Signature& signature) {
   std::string meta, changed;
   WireReader of_meta(meta_graph_of(file));
-  for (WireField field; of_meta.next(field);) {
+  for (WireReader::Field field; of_meta.next(field);) {
     if (field.number != kSignatures) meta += field.whole;
   }
   append_field(meta, kSignatures, default_entry(signature));
   WireReader of_file(file);
-  for (WireField field; of_file.next(field);) {
+  for (WireReader::Field field; of_file.next(field);) {
     if (field.number != kMetaGraphs) changed += field.whole;
   }
   append_field(changed, kMetaGraphs, meta);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "backends/openvino/graph_def.h"
 #include "base/result.h"
 
 namespace millrace::backends {
@@ -25,12 +26,11 @@ struct Signature {
   std::string name{};
   std::string method{};  // "tensorflow/serving/predict"
   std::vector<SignatureTensor> inputs{}, outputs{};
-  bool of_features = false;  // the inputs are not the file's, but behind its parser of examples
+  std::optional<ExampleParser> parser{};  // of the only input, which is serialised examples
 };
 
-// Those with inputs and outputs, the default first, then by name. Where one takes serialised
-// examples and the graph parses them, its inputs are the features that its outputs need, behind the
-// parser. Empty where the file has none; invalid_argument where it is malformed.
+// Those with inputs and outputs, the default first, then by name. Empty where the file has none;
+// invalid_argument where it is malformed.
 Result<std::vector<Signature>> read_signatures(std::string_view file);
 
 // The same file with this signature as its default and only one.

@@ -12,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include "backends/openvino/ov_examples.h"
 #include "base/file.h"
 
 namespace millrace::backends {
@@ -103,9 +104,21 @@ Places places_of(const ov::frontend::InputModel& model,
   return places;
 }
 
-std::shared_ptr<ov::Model> convert(const fs::path& folder, const Signature& signature) {
-  const auto frontend = ov::frontend::FrontEndManager().load_by_framework("tf");
+ExamplesInput read_examples(ov::Model& graph, const Signature& signature) {
+  const SignatureTensor& serialised = signature.inputs[0];
+  ExamplesInput examples;
+  const bool is_list = serialised.dims && serialised.dims->size() == 1;
+  examples.input = {.name = serialised.name, .dtype = DType::bytes, .any_rank = !is_list};
+  if (is_list) examples.input.shape = Shape(*serialised.dims);
+  examples.features = enter_behind_parser(graph, *signature.parser);
+  return examples;
+}
+
+SignatureGraph convert(const fs::path& folder, const Signature& signature) {
+  const ov::frontend::FrontEnd::Ptr frontend =
+      ov::frontend::FrontEndManager().load_by_framework("tf");
   if (!frontend) throw std::runtime_error("the runtime has no reader of TensorFlow's files");
+  if (signature.parser) teach_examples(*frontend);
   // false: not mapped, a file that shrinks must not end the process.
   const auto model = frontend->load(folder.string(), false);
   const Places inputs = places_of(*model, signature.inputs);
@@ -115,9 +128,13 @@ std::shared_ptr<ov::Model> convert(const fs::path& folder, const Signature& sign
     if (tensor.dims) model->set_partial_shape(inputs[i], shape_of(*tensor.dims));
     if (const auto type = element_type(tensor.type)) model->set_element_type(inputs[i], *type);
   }
-  auto graph = frontend->convert(model);
-  if (graph->inputs().size() == inputs.size() && !graph->outputs().empty()) return graph;
-  throw std::runtime_error("an input or output of the signature is not in the graph");
+  std::shared_ptr<ov::Model> graph = frontend->convert(model);
+  if (graph->inputs().size() != inputs.size() || graph->outputs().empty()) {
+    throw std::runtime_error("an input or output of the signature is not in the graph");
+  }
+  if (!signature.parser) return {.model = std::move(graph)};
+  auto examples = read_examples(*graph, signature);
+  return {.model = std::move(graph), .examples = std::move(examples)};
 }
 
 }  // namespace
@@ -147,9 +164,8 @@ Result<SignatureGraphs> SignatureGraphs::open(fs::path folder,
   return graphs;
 }
 
-std::shared_ptr<ov::Model> SignatureGraphs::graph(const Signature& signature) const {
-  if (signature.name == kDefaultSignature && !signature.of_features)
-    return convert(folder_, signature);
+SignatureGraph SignatureGraphs::graph(const Signature& signature) const {
+  if (signature.name == kDefaultSignature) return convert(folder_, signature);
   return convert(OneSignature(folder_, file_, signature).path(), signature);
 }
 

@@ -4,13 +4,20 @@
 #include <filesystem>
 #include <memory>
 #include <openvino/openvino.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "backends/openvino/saved_model.h"
 #include "base/result.h"
+#include "servable/description.h"
 
 namespace millrace::backends {
+
+struct SignatureGraph {
+  std::shared_ptr<ov::Model> model{};
+  std::optional<ExamplesInput> examples{};  // where the file parses them
+};
 
 class SignatureGraphs {
  public:
@@ -21,9 +28,9 @@ class SignatureGraphs {
 
   // The default first, if there is one. May be empty: then the file names no signature.
   const std::vector<Signature>& signatures() const { return signatures_; }
-  // Cut out of the whole, inputs and outputs named as the signature has them. Throws the runtime's
-  // exceptions.
-  std::shared_ptr<ov::Model> graph(const Signature& signature) const;
+  // Cut out of the whole, inputs and outputs named as the signature has them; where it takes
+  // serialised examples, behind the parser that reads them. Throws the runtime's exceptions.
+  SignatureGraph graph(const Signature& signature) const;
 
  private:
   SignatureGraphs() = default;

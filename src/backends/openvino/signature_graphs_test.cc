@@ -74,16 +74,30 @@ TEST_F(SignatureGraphsTest, OfSessionsWithExamplesParsedInTheGraph) {
   EXPECT_EQ(others[3]->describe().signature_method, "tensorflow/serving/regress");
 }
 
-TEST_F(SignatureGraphsTest, OfFunctionsAsFarAsTheRuntimeKnowsThem) {
+TEST_F(SignatureGraphsTest, OfFunctionsAndExamplesParsedInThem) {
   const auto loaded = load("saved_model_half_plus_two_tf2_cpu");
   ASSERT_TRUE(loaded) << loaded.error().message;
   EXPECT_EQ(shown((*loaded)->describe()), "serving_default: x > y");
   EXPECT_EQ(answer(**loaded, 1), 2.5f);
+  const auto others = (*loaded)->take_signatures();
   std::vector<std::string> all;
-  for (const auto& other : (*loaded)->take_signatures()) all.push_back(shown(other->describe()));
-  EXPECT_EQ(all, (std::vector<std::string>{"classify_x2_to_y3: inputs > scores",
-                                           "regress_x2_to_y3: inputs > outputs"}))
-      << "the others parse examples within a function";
+  for (const auto& other : others) all.push_back(shown(other->describe()));
+  EXPECT_EQ(all, (std::vector<std::string>{
+                     "classify_x2_to_y3: inputs > scores", "classify_x_to_y: x > scores",
+                     "regress_x2_to_y3: inputs > outputs", "regress_x_to_y: x > outputs",
+                     "regress_x_to_y2: x > outputs"}));
+  EXPECT_FALSE(others[0]->describe().examples);
+  const ModelDescription& parsed = others[1]->describe();
+  ASSERT_TRUE(parsed.examples);
+  EXPECT_EQ(parsed.examples->input.name, "inputs");
+  EXPECT_EQ(parsed.examples->input.dtype, DType::bytes);
+  EXPECT_EQ(parsed.examples->input.shape, Shape{-1});
+  ASSERT_EQ(parsed.examples->features.size(), 1u);
+  EXPECT_EQ(parsed.examples->features[0].name, "x");
+  EXPECT_TRUE(parsed.examples->features[0].default_value.empty()) << "it must be there";
+  EXPECT_EQ(parsed.inputs[0].shape, (Shape{-1, 1}));
+  EXPECT_EQ(answer(*others[1], 2), 3.0f);
+  EXPECT_EQ(answer(*others[4], 2), 4.0f);
 }
 
 TEST_F(SignatureGraphsTest, WhichOnesIsAChoice) {
