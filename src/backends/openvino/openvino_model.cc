@@ -308,8 +308,11 @@ bool has_one_row(const TensorBatch& batch) {
 
 }  // namespace
 
-OpenvinoModel::OpenvinoModel(ov::CompiledModel compiled, ModelDescription description)
-    : description_(std::move(description)), short_runs_(std::make_shared<ShortRuns>()) {
+OpenvinoModel::OpenvinoModel(std::shared_ptr<ov::Core> runtime, ov::CompiledModel compiled,
+                             ModelDescription description)
+    : runtime_(std::move(runtime)),
+      description_(std::move(description)),
+      short_runs_(std::make_shared<ShortRuns>()) {
   max_concurrency_ = most_at_once(compiled);
   pool_ = make_pool(std::move(compiled), max_concurrency_);
 }

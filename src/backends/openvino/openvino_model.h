@@ -13,8 +13,10 @@ class ShortRuns;
 
 class OpenvinoModel final : public Servable, public TensorModel {
  public:
-  // The description's inputs and outputs are the compiled model's, in its order.
-  OpenvinoModel(ov::CompiledModel compiled, ModelDescription description);
+  // The description's inputs and outputs are the compiled model's, in its order. `runtime`: what
+  // compiled it; lives as long as the model.
+  OpenvinoModel(std::shared_ptr<ov::Core> runtime, ov::CompiledModel compiled,
+                ModelDescription description);
   // The same graph once more, compiled to run executions of one row (where it is batchable) side by
   // side. Before the first infer.
   void add_company(ov::CompiledModel compiled);
@@ -35,6 +37,7 @@ class OpenvinoModel final : public Servable, public TensorModel {
  private:
   class Pool;
   std::shared_ptr<Pool> make_pool(ov::CompiledModel compiled, int num_running);
+  const std::shared_ptr<ov::Core> runtime_;
   ModelDescription description_;
   const TextAssets text_;
   int max_concurrency_ = 1;
