@@ -8,6 +8,7 @@ if(NOT MILLRACE_OPENVINO STREQUAL "OFF")
   find_package(OpenVINO 2026.4 QUIET COMPONENTS Runtime HINTS ${wheel})
   if(OpenVINO_FOUND)
     set(MILLRACE_HAS_OPENVINO ON)
+    find_package(TBB QUIET CONFIG HINTS ${OpenVINO_DIR}) # the runtime's own; loads disturb others more without
   elseif(MILLRACE_OPENVINO STREQUAL "ON")
     message(FATAL_ERROR "OpenVINO was not found: run scripts/fetch-openvino, or set OpenVINO_DIR")
   else()

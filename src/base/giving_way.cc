@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <memory>
@@ -30,15 +31,10 @@ bool set_all_back() {
     const std::string_view name = entry->d_name;
     int thread = 0;
     const auto parsed = std::from_chars(name.data(), name.data() + name.size(), thread);
-    if (parsed.ec != std::errc() || sched_getscheduler(thread) != SCHED_IDLE) continue;
+    if (parsed.ec != std::errc() || !GivingWay::gives_way(thread)) continue;
     found = set_policy(thread, SCHED_OTHER) || found;
   }
   return found;
-}
-
-void end() {
-  // Again, because a thread that gave way may have started another meanwhile.
-  while (set_all_back()) continue;
 }
 
 }  // namespace
@@ -55,7 +51,16 @@ bool GivingWay::is_possible() {
   return possible;
 }
 
-GivingWay::GivingWay(std::chrono::milliseconds at_most) {
+bool GivingWay::gives_way(int thread) {
+  return sched_getscheduler(thread) == SCHED_IDLE;
+}
+
+void GivingWay::set_this_thread(bool gives_way) {
+  if (is_possible()) set_policy(kThisThread, gives_way ? SCHED_IDLE : SCHED_OTHER);
+}
+
+GivingWay::GivingWay(std::chrono::milliseconds at_most, SetBack set_back)
+    : set_back_(set_back), thread_(gettid()) {
   if (!is_possible()) return;
   timer_ = std::jthread([this, at_most](const std::stop_token& stop) {
     name_this_thread("giving-way");
@@ -71,6 +76,15 @@ GivingWay::~GivingWay() {
   timer_.request_stop();
   timer_.join();
   end();  // where the time was over just when such a thread started another
+}
+
+void GivingWay::end() const {
+  if (set_back_ == SetBack::itself) {
+    set_policy(thread_, SCHED_OTHER);
+    return;
+  }
+  // Again, because a thread that gave way may have started another meanwhile.
+  while (set_all_back()) continue;
 }
 
 }  // namespace millrace

@@ -1,10 +1,11 @@
 // Work that is to disturb nobody: while one of these lives, the calling thread and every thread
-// that it starts run only where a core has nothing else to do (SCHED_IDLE). Afterwards all of them
-// are as before. Does nothing where that could not be undone, see is_possible().
+// that it starts run only where a core has nothing else to do (SCHED_IDLE). Afterwards they are as
+// before. Does nothing where that could not be undone, see is_possible().
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <mutex>
 #include <thread>
 
@@ -12,9 +13,12 @@ namespace millrace {
 
 class GivingWay {
  public:
-  // A machine that is always busy would never come to it: after `at_most` all is as before. One at
-  // a time in a process.
-  explicit GivingWay(std::chrono::milliseconds at_most);
+  // Who is as before in the end. `all`: every thread of the process that gives way; one such at a
+  // time. `itself`: the calling thread, which starts none meanwhile.
+  enum class SetBack : std::uint8_t { all, itself };
+
+  // A machine that is always busy would never come to it: `at_most` later that is the end.
+  explicit GivingWay(std::chrono::milliseconds at_most, SetBack set_back = SetBack::all);
   ~GivingWay();
   GivingWay(const GivingWay&) = delete;
   GivingWay& operator=(const GivingWay&) = delete;
@@ -23,7 +27,17 @@ class GivingWay {
   // once.
   static bool is_possible();
 
+  // Whether a thread gives way; the calling one where it is 0.
+  static bool gives_way(int thread = 0);
+  // For a thread that was there before and works for one that gives way: until it is called again,
+  // the calling thread gives way or does not.
+  static void set_this_thread(bool gives_way);
+
  private:
+  void end() const;
+
+  const SetBack set_back_;
+  const int thread_;
   std::mutex mutex_;
   std::condition_variable_any ended_;
   std::jthread timer_;  // ends first

@@ -54,6 +54,30 @@ TEST(GivingWay, TheThreadAndThoseItStartsAndAfterwardsNone) {
   EXPECT_FALSE(before.answer());
 }
 
+TEST(GivingWay, TheThreadItselfBesideAnother) {
+  Asked other;
+  const GivingWay all(std::chrono::hours(1));
+  std::optional<Asked> started(std::in_place);
+  std::thread([] {
+    GivingWay::set_this_thread(false);
+    {
+      const GivingWay itself(std::chrono::hours(1), GivingWay::SetBack::itself);
+      EXPECT_EQ(gives_way(), GivingWay::is_possible());
+    }
+    EXPECT_FALSE(gives_way());
+  }).join();
+  EXPECT_EQ(gives_way(), GivingWay::is_possible());
+  EXPECT_EQ(started->answer(), GivingWay::is_possible());
+  EXPECT_FALSE(other.answer());
+}
+
+TEST(GivingWay, OfThreadsThatWereThereBefore) {
+  GivingWay::set_this_thread(true);
+  EXPECT_EQ(GivingWay::gives_way(), GivingWay::is_possible());
+  GivingWay::set_this_thread(false);
+  EXPECT_FALSE(GivingWay::gives_way());
+}
+
 TEST(GivingWay, ForSomeTimeOnly) {
   const GivingWay giving_way(std::chrono::milliseconds(1));
   Asked started;

@@ -282,9 +282,12 @@ void ModelStore::take_down(const Model* model, std::uint64_t serial) {
     entry = &entry_of(*model);
   }
   const std::string name = model->name(), version = model->version();
-  delete model;
-  budget_.release(name, serial);
-  give_memory_back();
+  {
+    const GivingWay giving_way(kMostTimeGivingWay, GivingWay::SetBack::itself);
+    delete model;
+    budget_.release(name, serial);
+    give_memory_back();
+  }
   log_info("model {} version {} unloaded", name, version);
   std::lock_guard lock(mutex_);
   --num_alive_;

@@ -16,6 +16,7 @@
 
 #include "backends/batch_probe.h"
 #include "backends/openvino/graph_files.h"
+#include "backends/openvino/helper_threads.h"
 #include "backends/openvino/openvino_model.h"
 #include "backends/openvino/ov_types.h"
 #include "backends/openvino/signature_graphs.h"
@@ -116,7 +117,7 @@ bool axis_0_is_batch(const std::shared_ptr<ov::Model>& model, const ov::Compiled
   } catch (const std::exception&) {
     return false;
   }
-  OpenvinoModel trial(compiled, description);
+  OpenvinoModel trial(nullptr, compiled, description);
   return rows_are_independent(trial, description.inputs, description.outputs);
 }
 
@@ -239,15 +240,16 @@ void add_short(ov::Core& core, const std::shared_ptr<ov::Model>& model, ModelSpe
 
 struct OpenvinoBackend::State {
   std::mutex mutex;
-  std::unique_ptr<ov::Core> core;
+  std::unique_ptr<ov::Core> first;
 
-  ov::Core& runtime() {
+  // One for each load: the inference threads that a model leaves behind when it goes are lent to
+  // the next one of the same runtime, and those would not give way with the thread that loads.
+  std::shared_ptr<ov::Core> runtime() {
     std::lock_guard lock(mutex);
-    if (!core) {
-      core = std::make_unique<ov::Core>();
-      core->set_property(ov::enable_mmap(false));  // a file that shrinks must not end the process
-    }
-    return *core;
+    if (!first) first = std::make_unique<ov::Core>();  // keeps the libraries that all of them need
+    auto core = std::make_shared<ov::Core>();
+    core->set_property(ov::enable_mmap(false));  // a file that shrinks must not end the process
+    return core;
   }
 };
 
@@ -278,7 +280,7 @@ class GraphLoad {
   const ModelSpec& spec_;
   LoadContext& context_;
   const GraphFile& file_;
-  ov::Core* core_ = nullptr;
+  std::shared_ptr<ov::Core> core_;
   std::string device_;
   const char* doing_ = "read";
 };
@@ -286,7 +288,7 @@ class GraphLoad {
 Result<std::unique_ptr<Servable>> GraphLoad::run() {
   try {
     progress(0, "reading the graph");
-    core_ = &state_.runtime();
+    core_ = state_.runtime();
     auto device = device_of(*core_, spec_);
     if (!device) return std::unexpected(device.error());
     device_ = *std::move(device);
@@ -370,7 +372,9 @@ GraphLoad::Loaded GraphLoad::load_graph(const SignatureGraph& graph, const Signa
   doing_ = "compile";
   const auto mode = spec_.performance_hint == "throughput" ? ov::hint::PerformanceMode::THROUGHPUT
                                                            : ov::hint::PerformanceMode::LATENCY;
-  ov::CompiledModel compiled = core_->compile_model(model, device_, compile_settings(spec_, mode));
+  const ov::AnyMap settings = compile_settings(spec_, mode);
+  const HelpersGiveWay helpers_give_way(*core_, device_, settings);
+  ov::CompiledModel compiled = core_->compile_model(model, device_, settings);
   if (Status added = add_specs(compiled, description); !added) {
     added.error().message = fmt::format("'{}': {}", file_name(), added.error().message);
     return pass(added);
@@ -382,7 +386,7 @@ GraphLoad::Loaded GraphLoad::load_graph(const SignatureGraph& graph, const Signa
   description.max_batch_size = *batch;
   const bool company = is_first && wants_company(spec_, description);
   const bool may_run_short = may_be_short(description);
-  auto loaded = std::make_unique<OpenvinoModel>(std::move(compiled), std::move(description));
+  auto loaded = std::make_unique<OpenvinoModel>(core_, std::move(compiled), std::move(description));
   if (company) {
     progress(0.9, "compiling for requests side by side");
     add_company(*core_, model, spec_, *loaded);
@@ -405,7 +409,7 @@ Result<std::unique_ptr<Servable>> OpenvinoBackend::load(const ModelSpec& spec,
                                                         LoadContext& context) {
   const auto file = find_graph_file(spec.path);
   if (!file) return std::unexpected(file.error());
-  return GraphLoad(*state_, spec, context, *file).run();
+  return without_helpers([&] { return GraphLoad(*state_, spec, context, *file).run(); });
 }
 
 }  // namespace millrace::backends

@@ -324,8 +324,10 @@ bool has_one_row(const TensorBatch& batch) {
 
 }  // namespace
 
-OpenvinoModel::OpenvinoModel(ov::CompiledModel compiled, ModelDescription description)
-    : description_(std::move(description)),
+OpenvinoModel::OpenvinoModel(std::shared_ptr<ov::Core> runtime, ov::CompiledModel compiled,
+                             ModelDescription description)
+    : runtime_(std::move(runtime)),
+      description_(std::move(description)),
       graph_weight_bytes_(description_.weight_bytes),
       short_runs_(std::make_shared<ShortRuns>()) {
   max_concurrency_ = most_at_once(compiled);

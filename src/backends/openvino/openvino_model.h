@@ -14,8 +14,10 @@ class ShortRuns;
 
 class OpenvinoModel final : public Servable, public TensorModel {
  public:
-  // The description's inputs and outputs are the compiled model's, in its order.
-  OpenvinoModel(ov::CompiledModel compiled, ModelDescription description);
+  // The description's inputs and outputs are the compiled model's, in its order. `runtime`: what
+  // compiled it; lives as long as the model.
+  OpenvinoModel(std::shared_ptr<ov::Core> runtime, ov::CompiledModel compiled,
+                ModelDescription description);
   // The same graph once more, compiled to run executions of one row (where it is batchable) side by
   // side. Before the first infer.
   void add_company(ov::CompiledModel compiled);
@@ -41,6 +43,7 @@ class OpenvinoModel final : public Servable, public TensorModel {
   std::shared_ptr<Pool> make_pool(ov::CompiledModel compiled, int num_running);
   // The runtime packs the weights for each compiled graph.
   void count_weights_again() { description_.weight_bytes += graph_weight_bytes_; }
+  const std::shared_ptr<ov::Core> runtime_;
   ModelDescription description_;
   const std::int64_t graph_weight_bytes_;
   const TextAssets text_;
