@@ -293,7 +293,7 @@ CLI::App* add_accuracy(CLI::App& bench, AllOptions& all) {
   command->add_flag("--layers", to.layers, "Also how far each layer's output is from exact.");
   command
       ->add_option("--save-layers", to.layers_file,
-                   "Write the layers' outputs of the first chunk there, as a NumPy array.")
+                   "Write those of the first chunk there, for NumPy.")
       ->type_name("FILE");
   add_model_options(*command, to);
   return command;
