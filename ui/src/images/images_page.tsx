@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { reachable, serverState } from '../api/poll';
 import { imageModels, type ModelInfo, type Task } from '../api/state';
 import { percent } from '../design/format';
@@ -17,7 +17,7 @@ const threshold = signal(0.5);
 function useFiles() {
   const [leftOut, setLeftOut] = useState({ notPictures: 0, tooMany: 0 });
   const add = (files: Iterable<File>) => setLeftOut(addPictures(files));
-  useEffect(() => {
+  useLayoutEffect(() => { // with the page, not after it is seen: who is quick loses nothing
     const paste = (e: ClipboardEvent) => {
       const files = [...(e.clipboardData?.files ?? [])];
       if (files.length === 0) return;
