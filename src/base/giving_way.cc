@@ -31,7 +31,7 @@ bool set_all_back() {
     const std::string_view name = entry->d_name;
     int thread = 0;
     const auto parsed = std::from_chars(name.data(), name.data() + name.size(), thread);
-    if (parsed.ec != std::errc() || !GivingWay::gives_way(thread)) continue;
+    if (parsed.ec != std::errc() || sched_getscheduler(thread) != SCHED_IDLE) continue;
     found = set_policy(thread, SCHED_OTHER) || found;
   }
   return found;
@@ -49,14 +49,6 @@ bool GivingWay::is_possible() {
     return undone;
   }();
   return possible;
-}
-
-bool GivingWay::gives_way(int thread) {
-  return sched_getscheduler(thread) == SCHED_IDLE;
-}
-
-void GivingWay::set_this_thread(bool gives_way) {
-  if (is_possible()) set_policy(kThisThread, gives_way ? SCHED_IDLE : SCHED_OTHER);
 }
 
 GivingWay::GivingWay(std::chrono::milliseconds at_most, SetBack set_back)

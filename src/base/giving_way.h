@@ -27,12 +27,6 @@ class GivingWay {
   // once.
   static bool is_possible();
 
-  // Whether a thread gives way; the calling one where it is 0.
-  static bool gives_way(int thread = 0);
-  // For a thread that was there before and works for one that gives way: until it is called again,
-  // the calling thread gives way or does not.
-  static void set_this_thread(bool gives_way);
-
  private:
   void end() const;
 

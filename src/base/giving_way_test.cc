@@ -59,7 +59,8 @@ TEST(GivingWay, TheThreadItselfBesideAnother) {
   const GivingWay all(std::chrono::hours(1));
   std::optional<Asked> started(std::in_place);
   std::thread([] {
-    GivingWay::set_this_thread(false);
+    sched_param none{};
+    sched_setscheduler(0, SCHED_OTHER, &none);  // inherited otherwise
     {
       const GivingWay itself(std::chrono::hours(1), GivingWay::SetBack::itself);
       EXPECT_EQ(gives_way(), GivingWay::is_possible());
@@ -69,13 +70,6 @@ TEST(GivingWay, TheThreadItselfBesideAnother) {
   EXPECT_EQ(gives_way(), GivingWay::is_possible());
   EXPECT_EQ(started->answer(), GivingWay::is_possible());
   EXPECT_FALSE(other.answer());
-}
-
-TEST(GivingWay, OfThreadsThatWereThereBefore) {
-  GivingWay::set_this_thread(true);
-  EXPECT_EQ(GivingWay::gives_way(), GivingWay::is_possible());
-  GivingWay::set_this_thread(false);
-  EXPECT_FALSE(GivingWay::gives_way());
 }
 
 TEST(GivingWay, ForSomeTimeOnly) {

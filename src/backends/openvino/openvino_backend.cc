@@ -372,9 +372,7 @@ GraphLoad::Loaded GraphLoad::load_graph(const SignatureGraph& graph, const Signa
   doing_ = "compile";
   const auto mode = spec_.performance_hint == "throughput" ? ov::hint::PerformanceMode::THROUGHPUT
                                                            : ov::hint::PerformanceMode::LATENCY;
-  const ov::AnyMap settings = compile_settings(spec_, mode);
-  const HelpersGiveWay helpers_give_way(*core_, device_, settings);
-  ov::CompiledModel compiled = core_->compile_model(model, device_, settings);
+  ov::CompiledModel compiled = core_->compile_model(model, device_, compile_settings(spec_, mode));
   if (Status added = add_specs(compiled, description); !added) {
     added.error().message = fmt::format("'{}': {}", file_name(), added.error().message);
     return pass(added);
