@@ -14,7 +14,7 @@ Status Message::parse(google::protobuf::MessageLite& into) {
   if (size() == 0) return {};  // every field has its default
   grpc::ProtoBufferReader stream(&bytes_);
   if (into.ParseFromZeroCopyStream(&stream)) return {};
-  return invalid("The bytes sent are no message of this method.");
+  return malformed_message();
 }
 
 std::string Message::take() {

@@ -11,6 +11,7 @@
 #include "api/errors.h"
 #include "api/grpc/tf_example_message.h"
 #include "api/grpc/tf_run_calls.h"
+#include "api/grpc/wire_size.h"
 
 namespace millrace::api {
 namespace {
@@ -52,7 +53,7 @@ Result<T> parse_head(const std::vector<std::string_view>& pieces) {
   for (const std::string_view piece : pieces) {
     T part;
     if (!part.ParseFromArray(piece.data(), static_cast<int>(piece.size()))) {
-      return invalid("The bytes sent are no message of this method.");
+      return malformed_message();
     }
     head.MergeFrom(part);
   }

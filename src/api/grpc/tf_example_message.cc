@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "api/grpc/wire_size.h"
 #include "api/kserve/tensor_json.h"
 #include "base/wire_reader.h"
 
@@ -13,15 +14,11 @@ constexpr std::uint32_t kList = 1, kWithContext = 2;  // of Input
 constexpr std::uint32_t kExamples = 1, kContext = 2;  // of both lists
 constexpr std::size_t kMostHeadBytes = std::size_t{64} << 10;
 
-std::unexpected<Error> malformed() {
-  return invalid("The bytes sent are no message of this method.");
-}
-
 Status read_list(std::string_view bytes, SerialisedExamples& input) {
   WireReader reader(bytes);
   for (WireReader::Field field; reader.next(field);) {
     if (field.number > kContext) continue;
-    if (!field.is_bytes) return malformed();
+    if (!field.is_bytes) return malformed_message();
     if (field.number == kContext) input.context = field.bytes;
     if (field.number != kExamples) continue;
     if (input.examples.size() == kMaxExamples) {
@@ -29,17 +26,17 @@ Status read_list(std::string_view bytes, SerialisedExamples& input) {
     }
     input.examples.push_back(field.bytes);
   }
-  return reader.failed() ? malformed() : Status();
+  return reader.failed() ? malformed_message() : Status();
 }
 
 Status read_input(std::string_view bytes, SerialisedExamples& input) {
   WireReader reader(bytes);
   for (WireReader::Field field; reader.next(field);) {
     if (field.number != kList && field.number != kWithContext) continue;
-    if (!field.is_bytes) return malformed();
+    if (!field.is_bytes) return malformed_message();
     if (Status done = read_list(field.bytes, input); !done) return done;
   }
-  return reader.failed() ? malformed() : Status();
+  return reader.failed() ? malformed_message() : Status();
 }
 
 // The i-th number of a tensor of floats.
@@ -62,7 +59,7 @@ Result<ExampleRequest> read_example_request(std::string_view bytes) {
   WireReader reader(bytes);
   for (WireReader::Field field; reader.next(field);) {
     if (field.number != kHead && field.number != kInput) continue;
-    if (!field.is_bytes) return malformed();
+    if (!field.is_bytes) return malformed_message();
     if (field.number == kInput) {
       if (Status done = read_input(field.bytes, request.input); !done) return pass(done);
       continue;
@@ -73,7 +70,7 @@ Result<ExampleRequest> read_example_request(std::string_view bytes) {
     }
     request.heads.push_back(field.bytes);
   }
-  if (reader.failed()) return malformed();
+  if (reader.failed()) return malformed_message();
   if (request.input.examples.empty()) return invalid("'input' is empty", "input");
   return request;
 }

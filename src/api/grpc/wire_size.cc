@@ -124,9 +124,13 @@ class Walk {
 const WireShape kInferShape{kInfer};
 const WireShape kPredictShape{kPredict};
 
+std::unexpected<Error> malformed_message() {
+  return invalid("The bytes sent are no message of this method.");
+}
+
 Status check_wire_size(CodedInputStream& in, const WireShape& shape) {
   Walk walk(in);
-  if (!walk.over(shape)) return invalid("The bytes sent are no message of this method.");
+  if (!walk.over(shape)) return malformed_message();
   if (!walk.too_large()) return {};
   return fail(
       ErrorKind::too_large,

@@ -32,7 +32,10 @@ inline constexpr std::size_t kMaxParsedBytes = std::size_t{128} << 20;
 extern const WireShape kInferShape;    // inference.ModelInferRequest
 extern const WireShape kPredictShape;  // tensorflow.serving.PredictRequest
 
-// too_large above either limit; invalid_argument where the bytes are no message at all.
+// What is answered to bytes that are no such message: invalid_argument.
+std::unexpected<Error> malformed_message();
+
+// too_large above either limit; malformed_message() where the bytes are no message at all.
 Status check_wire_size(google::protobuf::io::CodedInputStream& in, const WireShape& shape);
 
 }  // namespace millrace::api
