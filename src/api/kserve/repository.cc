@@ -7,6 +7,7 @@
 #include "api/errors.h"
 #include "api/json_writer.h"
 #include "api/kserve/kserve_errors.h"
+#include "api/tensor_run.h"
 #include "base/json.h"
 
 namespace millrace::api {
@@ -31,10 +32,6 @@ Result<json::object> repository_body(const ApiContext& context, const net::HttpR
   if (!parsed) return pass(parsed);
   if (!parsed->is_object()) return invalid("The body must be a JSON object.");
   return std::move(parsed->as_object());
-}
-
-std::string model_param(const net::HttpRequest& http) {
-  return std::string(http.path_params["model"]);
 }
 
 net::HttpResponse failed(Error error, const std::string& name) {
@@ -108,7 +105,7 @@ void post_repository_load(const ApiContext& context, const net::HttpRequest& htt
                 "parameters", "unsupported_parameter")
             .error()));
   }
-  const std::string name = model_param(http);
+  const std::string name = path_text(http, "model");
   const Status done = context.store.load(name, [respond, name](const Status& loaded) {
     respond->send(loaded ? net::HttpResponse{.status = 200, .body = "{}"}
                          : failed(loaded.error(), name));
@@ -120,7 +117,7 @@ void post_repository_unload(const ApiContext& context, const net::HttpRequest& h
                             std::shared_ptr<net::Responder> respond) {
   const auto asked = repository_body(context, http);
   if (!asked) return respond->send(kserve_error(asked.error()));
-  const std::string name = model_param(http);
+  const std::string name = path_text(http, "model");
   const Status done = context.store.unload(name);
   if (!done) return respond->send(failed(done.error(), name));
   respond->send({.status = 200, .body = "{}"});

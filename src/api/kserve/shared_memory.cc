@@ -5,6 +5,7 @@
 
 #include "api/json_writer.h"
 #include "api/kserve/kserve_errors.h"
+#include "api/tensor_run.h"
 #include "base/json.h"
 
 namespace millrace::api {
@@ -12,10 +13,6 @@ namespace {
 
 void done(net::Responder& respond) {
   respond.send({.status = 200, .body = "{}"});
-}
-
-std::string region_of(const net::HttpRequest& http) {
-  return std::string(http.path_params["region"]);
 }
 
 // A browser's page has no shared memory to offer.
@@ -44,7 +41,7 @@ Result<serving::SharedRegion> read_region(const net::HttpRequest& http) {
   if (!offset) return std::unexpected(offset.error());
   const auto size = size_in(*object, "byte_size", true);
   if (!size) return std::unexpected(size.error());
-  return serving::SharedRegion{.name = region_of(http),
+  return serving::SharedRegion{.name = path_text(http, "region"),
                                .key = std::string(key->as_string()),
                                .offset = *offset,
                                .byte_size = *size};
@@ -70,7 +67,7 @@ void get_shared_memory(const ApiContext& context, const net::HttpRequest& http,
   const auto memory = shared_memory_of(context);
   if (!memory) return respond->send(kserve_error(memory.error()));
   std::vector<serving::SharedRegion> regions;
-  if (const std::string name = region_of(http); name.empty()) {
+  if (const std::string name = path_text(http, "region"); name.empty()) {
     regions = (*memory)->list();
   } else {
     auto region = (*memory)->find(name);
@@ -105,7 +102,7 @@ void post_shared_memory_unregister(const ApiContext& context, const net::HttpReq
   const auto memory = shared_memory_of(context);
   if (!memory) return respond->send(kserve_error(memory.error()));
   if (Status ok = check_origin(http); !ok) return respond->send(kserve_error(ok.error()));
-  if (const std::string name = region_of(http); name.empty()) {
+  if (const std::string name = path_text(http, "region"); name.empty()) {
     (*memory)->clear();
   } else if (const Status removed = (*memory)->remove(name); !removed) {
     return respond->send(kserve_error(removed.error()));
