@@ -34,6 +34,12 @@ std::string_view bytes_in(std::string_view message, std::uint32_t number) {
   return field ? field->bytes : std::string_view();
 }
 
+// The attribute's AttrValue; empty where the node has none of that name.
+std::string_view attribute_of(const GraphNode& node, std::string_view name) {
+  const auto found = node.attributes.find(name);
+  return found == node.attributes.end() ? std::string_view() : found->second;
+}
+
 std::optional<Dims> read_shape(std::string_view bytes) {
   Dims dims;
   WireReader shape(bytes);
@@ -64,28 +70,21 @@ std::pair<std::string_view, GraphNode> read_node(std::string_view bytes) {
 }  // namespace
 
 std::size_t GraphNode::count(std::string_view attribute) const {
-  const auto found = attributes.find(attribute);
-  if (found == attributes.end()) return 0;
-  const auto field = field_in(found->second, kInt);
+  const auto field = field_in(attribute_of(*this, attribute), kInt);
   return field && field->value < 1000 ? field->value : 0;
 }
 
 std::string_view GraphNode::function(std::string_view attribute) const {
-  const auto found = attributes.find(attribute);
-  if (found == attributes.end()) return {};
-  return bytes_in(bytes_in(found->second, kCalled), kName);
+  return bytes_in(bytes_in(attribute_of(*this, attribute), kCalled), kName);
 }
 
 std::string_view GraphNode::tensor(std::string_view attribute) const {
-  const auto found = attributes.find(attribute);
-  return found == attributes.end() ? std::string_view() : bytes_in(found->second, kTensor);
+  return bytes_in(attribute_of(*this, attribute), kTensor);
 }
 
 // The list may be packed or not.
 int GraphNode::type_at(std::string_view attribute, std::size_t index) const {
-  const auto found = attributes.find(attribute);
-  if (found == attributes.end()) return 0;
-  WireReader reader(bytes_in(found->second, kList));
+  WireReader reader(bytes_in(attribute_of(*this, attribute), kList));
   for (WireReader::Field field; reader.next(field);) {
     if (field.number != kTypes) continue;
     if (!field.is_bytes && index-- == 0) return static_cast<int>(field.value & 0xff);
@@ -95,9 +94,7 @@ int GraphNode::type_at(std::string_view attribute, std::size_t index) const {
 }
 
 std::optional<Dims> GraphNode::shape_at(std::string_view attribute, std::size_t index) const {
-  const auto found = attributes.find(attribute);
-  if (found == attributes.end()) return std::nullopt;
-  WireReader reader(bytes_in(found->second, kList));
+  WireReader reader(bytes_in(attribute_of(*this, attribute), kList));
   for (WireReader::Field field; reader.next(field);) {
     if (field.number == kShapes && index-- == 0) return read_shape(field.bytes);
   }
