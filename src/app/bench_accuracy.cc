@@ -191,16 +191,16 @@ Result<std::vector<TokenId>> read_tokens(const BenchAccuracy& command,
 
 // What the layers put out, where the command asks for it.
 struct Layers {
-  bool wanted = false;
+  bool wanted = false, saved = false;
   LayerTrace exact, rounded;
   LayerErrors errors;
-  std::string npy;  // of the first chunk
+  std::string npy;  // of the first chunk, where it is saved
 
   models::ActivationObserver* observer(LayerTrace& trace) { return wanted ? &trace : nullptr; }
   void take(std::size_t hidden) {
     if (!wanted) return;
     errors.add(exact, rounded);
-    if (npy.empty()) npy = npy_of(rounded, hidden);
+    if (saved && npy.empty()) npy = npy_of(rounded, hidden);
   }
 };
 
@@ -291,7 +291,8 @@ Result<json::object> measure(const BenchAccuracy& command) {
   ComputePool pool(std::max(command.threads, 0));
   Reader exact(**table, pool, {}), rounded(**table, pool, *kind);
   Layers layers;
-  layers.wanted = command.layers || !command.layers_file.empty();
+  layers.saved = !command.layers_file.empty();
+  layers.wanted = command.layers || layers.saved;
   if (Status loaded =
           exact.load(*exact_folder, command.context, command.chunk, layers.observer(layers.exact));
       !loaded) {

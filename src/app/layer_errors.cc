@@ -4,17 +4,17 @@
 
 #include <bit>
 #include <cmath>
-#include <cstring>
 
 #include "base/check.h"
 
 namespace millrace::app {
 
 void LayerTrace::observe(models::ActivationPoint point, int layer, std::span<const float> values) {
-  if (point == models::ActivationPoint::embedding)
+  if (point == models::ActivationPoint::embedding) {
     outputs_.clear();
-  else if (point != models::ActivationPoint::block)
+  } else if (point != models::ActivationPoint::block) {
     return;
+  }
   MILLRACE_CHECK(outputs_.size() == static_cast<std::size_t>(layer + 1));
   outputs_.emplace_back(values.begin(), values.end());
 }
