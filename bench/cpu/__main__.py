@@ -14,7 +14,7 @@ from common.process import Failure
 from common.report import number, to_json, to_markdown
 from cpu.files import read_through
 from cpu.plan import NOT_MEASURED, Plan
-from cpu.setup import Setup
+from cpu.setup import Setup, add_places
 
 
 def options():
@@ -25,14 +25,10 @@ def options():
     add("--rounds", type=int, default=5, metavar="N", help="of each row; the median counts [5]")
     add("--quick", action="store_true", help="one round of the smallest shapes: does every row run?")
     add("--threads", type=int, default=2, metavar="N", help="cores for both sides [2]")
-    add("--models", type=path, default=ROOT / "build/bench-models", metavar="DIR",
-        help="random models, made when missing [build/bench-models]")
-    add("--smollm2", type=path, default=ROOT / "models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf", metavar="FILE",
-        help="the real model, whose tokenizer all get [models/…]")
+    add_places(add)
     add("--peer-dir", type=path, default=ROOT / "build/peers/llamacpp", metavar="DIR",
         help="llama.cpp of bench/peers/build_llamacpp; DIR-avx2 and DIR-avx512 hold narrower builds [build/peers/llamacpp]")
     add("--text", type=path, metavar="FILE", help="accuracy is measured on its first 20,480 tokens [the 2,048 of the goldens]")
-    add("--binary", type=path, default=ROOT / "build/release/millrace", metavar="FILE", help="[build/release/millrace]")
     add("--out", type=path, metavar="FILE", help="the JSON; .md and .svg beside it [bench/results/<date>-cpu.json]")
     return parser.parse_args()
 

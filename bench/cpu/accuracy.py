@@ -10,8 +10,8 @@ import sys
 import tempfile
 
 from common.cores import ROOT
-from common.millrace import BUILD, version
-from common.process import Failure, require, run
+from common.millrace import OurBinary
+from common.process import Failure, run
 from cpu.files import exact_of
 from cpu.peers.llamacpp import LlamaCpp
 
@@ -41,21 +41,19 @@ def make_text(setup, file, to):
         run([sys.executable, pathlib.Path(__file__).with_name("make_text.py"), file.path(), TEXTS, to])
 
 
-class OurDivergence:
+class OurDivergence(OurBinary):
     """The file as it is served; with a quantization, the exact f32 file turned into our own kind."""
     program = "millrace bench accuracy"
 
     def __init__(self, setup, file, quantization=None):
-        self.setup, self.file, self.quantization = setup, file, quantization
+        super().__init__(setup)
+        self.file, self.quantization = file, quantization
         self.flags = ["--context", CONTEXT, "--threads", setup.threads, "--tokens", 256 if setup.quick else TOKENS]
         if quantization:
             self.flags += ["--quantization", quantization]
 
-    def version(self):
-        return version(self.setup)
-
     def run(self):
-        require(self.setup.binary, BUILD)
+        self.require()
         with tempfile.TemporaryDirectory() as folder:
             text, out = pathlib.Path(folder) / "text", pathlib.Path(folder) / "out.json"
             make_text(self.setup, self.file, text)

@@ -37,17 +37,20 @@ class ModelFile:
         if self.is_real:
             require(self.setup.smollm2, "run scripts/fetch-model, or name the file with --smollm2")
             return self.setup.smollm2
-        path = self.setup.models / f"{self.shape}-{self.kind}.gguf"
+        path = self.setup.models / self.file_name()
         if not path.exists():
-            self.make(path)
+            part = path.with_suffix(".part")
+            self.make(part)
+            part.rename(path)
         return path
 
-    def make(self, path):
+    def file_name(self):
+        return f"{self.shape}-{self.kind}.gguf"
+
+    def make(self, to):
         require(self.setup.smollm2, "its tokenizer is needed: run scripts/fetch-model, or name the file with --smollm2")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        run([sys.executable, ROOT / "bench" / "make_model.py", self.setup.smollm2, part, self.shape, self.kind])
-        part.rename(path)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        run([sys.executable, ROOT / "bench" / "make_model.py", self.setup.smollm2, to, self.shape, self.kind])
 
     def step_bytes(self):
         """Weights that one decode step reads: all but a token embedding that is not the output head too."""
@@ -63,17 +66,13 @@ class RealKind(ModelFile):
     def __init__(self, setup, kind):
         super().__init__(setup, "smollm2-135m", kind)
 
-    def path(self):
-        if self.is_real:
-            return super().path()
-        path = self.setup.models / f"smollm2-135m-real-{self.kind}.gguf"
-        if not path.exists():
-            quantizer = self.setup.peers / "bin" / "llama-quantize"
-            require(quantizer, "build it with bench/peers/build_llamacpp")
-            part = path.with_suffix(".part")
-            run([quantizer, exact_of(ModelFile(self.setup, self.shape, "q4_1")), part, self.kind.upper(), self.setup.threads], 600)
-            part.rename(path)
-        return path
+    def file_name(self):
+        return f"smollm2-135m-real-{self.kind}.gguf"
+
+    def make(self, to):
+        quantizer = self.setup.peers / "bin" / "llama-quantize"
+        require(quantizer, "build it with bench/peers/build_llamacpp")
+        run([quantizer, exact_of(ModelFile(self.setup, self.shape, "q4_1")), to, self.kind.upper(), self.setup.threads], 600)
 
 
 def exact_of(file):

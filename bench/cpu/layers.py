@@ -6,11 +6,11 @@ import argparse
 import pathlib
 import tempfile
 
-from common.cores import ROOT, first_cores
-from common.millrace import BUILD, version
-from common.process import require, run
+from common.cores import first_cores
+from common.millrace import OurBinary
+from common.process import run
 from cpu.files import ModelFile
-from cpu.setup import Setup
+from cpu.setup import Setup, add_places
 
 PRECISIONS = ("exact", "default", "fast")
 TOKENS = 64  # one chunk, as a prompt
@@ -19,19 +19,17 @@ TEXT = ("The river was low that summer, and the mill stood still for weeks. The 
         "line on the road. Nobody was turned away, and nobody waited longer than a loaf takes to bake. ") * 2
 
 
-class OurLayers:
+class OurLayers(OurBinary):
     """The outputs of one prompt's layers as `millrace bench accuracy` saves them."""
     program = "millrace bench accuracy"
 
     def __init__(self, setup, file, precision="default"):
-        self.setup, self.file = setup, file
+        super().__init__(setup)
+        self.file = file
         self.flags = ["--tokens", TOKENS, "--chunk", TOKENS, "--context", TOKENS, "--threads", setup.threads, "--precision", precision]
 
-    def version(self):
-        return version(self.setup)
-
     def errors(self):
-        require(self.setup.binary, BUILD)
+        self.require()
         with tempfile.TemporaryDirectory() as folder:
             text, saved = pathlib.Path(folder) / "text", pathlib.Path(folder) / "layers.npy"
             text.write_text(TEXT)
@@ -47,10 +45,7 @@ class OurLayers:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "build/release/millrace")
-    parser.add_argument("--models", type=pathlib.Path, default=ROOT / "build/bench-models")
-    parser.add_argument("--smollm2", type=pathlib.Path,
-                        default=ROOT / "models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf")
+    add_places(parser.add_argument)
     parser.add_argument("--shape", default="llama3.2-1b")
     parser.add_argument("--kinds", default="q8_0,q4_0,q4_k_m,bf16")
     a = parser.parse_args()

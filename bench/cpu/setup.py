@@ -2,6 +2,8 @@
 import pathlib
 from dataclasses import dataclass
 
+from common.cores import ROOT
+
 
 @dataclass
 class Setup:
@@ -17,3 +19,12 @@ class Setup:
     @property
     def threads(self):
         return len(self.cores)
+
+
+def add_places(add):
+    """Where the binary and the models are, of every command line here; `add` is a parser's add_argument."""
+    add("--models", type=pathlib.Path, default=ROOT / "build/bench-models", metavar="DIR",
+        help="random models, made when missing [build/bench-models]")
+    add("--smollm2", type=pathlib.Path, default=ROOT / "models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf",
+        metavar="FILE", help="the real model, whose tokenizer all get [models/…]")
+    add("--binary", type=pathlib.Path, default=ROOT / "build/release/millrace", metavar="FILE", help="[build/release/millrace]")

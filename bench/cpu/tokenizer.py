@@ -5,8 +5,8 @@ import tempfile
 import time
 
 from common.cores import ROOT
-from common.millrace import BUILD, version
-from common.process import require, run
+from common.millrace import OurBinary
+from common.process import run
 
 TEXTS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "ARCHITECTURE.md", ROOT / "src" / "engine" / "README.md"]
 LEAST_BYTES = 1 << 20
@@ -18,18 +18,16 @@ def sample():
     return once * (1 + LEAST_BYTES // len(once.encode()))
 
 
-class OurTokenizer:
+class OurTokenizer(OurBinary):
     program = "millrace bench tokenizer"
 
     def __init__(self, setup, folder):
-        self.setup, self.folder = setup, folder
+        super().__init__(setup)
+        self.folder = folder
         self.flags = ["--seconds", 0.2 if setup.quick else 2]
 
-    def version(self):
-        return version(self.setup)
-
     def run(self):
-        require(self.setup.binary, BUILD)
+        self.require()
         with tempfile.TemporaryDirectory() as folder:
             text, out = pathlib.Path(folder) / "text", pathlib.Path(folder) / "out.json"
             text.write_text(sample())

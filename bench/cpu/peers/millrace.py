@@ -5,27 +5,25 @@ import os
 import pathlib
 import tempfile
 
-from common.millrace import BUILD, version
-from common.process import free_port, require, run, server
+from common.millrace import OurBinary
+from common.process import free_port, run, server
 
 
-class Offline:
+class Offline(OurBinary):
     """Prefill, decode and output tokens a second of one model; figures of one run after one warm-up. `only` leaves out
     what a row does not ask for."""
     program = "millrace bench throughput"
 
     def __init__(self, setup, file, prompt, generate, batch=1, isa="auto", only=None, quantization=None):
-        self.setup, self.file, self.tokens = setup, file, batch * generate
+        super().__init__(setup)
+        self.file, self.tokens = file, batch * generate
         self.flags = ["--prompt", prompt, "--generate", generate, "--batch", batch, "--threads", setup.threads,
                       "--cpu-isa", isa, "--repeat", 1]
         self.flags += ["--only", only] if only else []
         self.flags += ["--quantization", quantization] if quantization else []
 
-    def version(self):
-        return version(self.setup)
-
     def run(self):
-        require(self.setup.binary, BUILD)
+        self.require()
         with tempfile.TemporaryDirectory() as folder:
             out = pathlib.Path(folder) / "out.json"
             run([self.setup.binary, "bench", "throughput", self.file.path(), *self.flags, "--json", out])
@@ -34,22 +32,20 @@ class Offline:
                 "output": self.tokens / row["seconds"]}
 
 
-class Server:
+class Server(OurBinary):
     """`millrace serve` with one model, a GGUF file or a folder."""
     program = "millrace serve"
     model = "model"
 
     def __init__(self, setup, file, users):
-        self.setup, self.file = setup, file
+        super().__init__(setup)
+        self.file = file
         self.flags = ["--max-num-seqs", max(users, 16), "--threads", setup.threads, "--log-level", "warn"]
-
-    def version(self):
-        return version(self.setup)
 
     @contextlib.contextmanager
     def up(self):
         """Yields the address and the seconds from exec to readiness."""
-        require(self.setup.binary, BUILD)
+        self.require()
         path = self.file.path()
         port, admin = free_port(), free_port()
         with tempfile.TemporaryDirectory() as folder:

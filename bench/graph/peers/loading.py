@@ -12,9 +12,8 @@ import threading
 import time
 import urllib.request
 
-from common.millrace import BUILD
-from common.millrace import version as millrace_version
-from common.process import Failure, free_port, require, server_process
+from common.millrace import OurBinary
+from common.process import Failure, free_port, server_process
 from graph.programs import http_load
 from graph.requests import of_graph
 
@@ -44,20 +43,18 @@ def resident_mib(pid):
     return int(re.search(r"VmRSS:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text())[1]) / 1024
 
 
-class TwoModels:
+class TwoModels(OurBinary):
     """A server that has loaded `serves`, and may load `comes`."""
     program = "millrace serve"
 
     def __init__(self, setup, serves, comes):
-        self.setup, self.serves, self.comes = setup, serves, comes
-
-    def version(self):
-        return millrace_version(self.setup)
+        super().__init__(setup)
+        self.serves, self.comes = serves, comes
 
     @contextlib.contextmanager
     def up(self):
         """Yields the port, the admin port and the process's id."""
-        require(self.setup.binary, BUILD)
+        self.require()
         port, admin, grpc = free_port(), free_port(), free_port()
         with tempfile.TemporaryDirectory() as folder:
             for name, file in (("serves", self.serves), ("comes", self.comes)):

@@ -6,9 +6,8 @@ import sys
 import tempfile
 from importlib import metadata
 
-from common.millrace import BUILD
-from common.millrace import version as millrace_version
-from common.process import free_port, require, server
+from common.millrace import OurBinary
+from common.process import free_port, server
 from graph.programs import grpc_load, http_load
 from graph.requests import of_graph, picture_message, raw_picture
 
@@ -20,21 +19,19 @@ def figures(port, connections, seconds, target, request):
     return {"rate": found["requests_per_second"], "p50_us": found["p50_us"], "p99_us": found["p99_us"]}
 
 
-class Millrace:
+class Millrace(OurBinary):
     """`millrace serve` with one graph, asked over KServe's binary HTTP. `settings`: lines of model.toml."""
     program = "millrace serve"
     target = "/v2/models/model/infer"
 
     def __init__(self, setup, file, connections, settings=()):
-        self.setup, self.file, self.connections, self.settings = setup, file, connections, settings
+        super().__init__(setup)
+        self.file, self.connections, self.settings = file, connections, settings
         self.flags = [f"{connections} connections", *settings]
-
-    def version(self):
-        return millrace_version(self.setup)
 
     @contextlib.contextmanager
     def up(self):
-        require(self.setup.binary, BUILD)
+        self.require()
         port, admin, grpc = free_port(), free_port(), free_port()
         with tempfile.TemporaryDirectory() as folder:
             place = pathlib.Path(folder) / "model"
