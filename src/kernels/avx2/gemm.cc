@@ -56,8 +56,10 @@ int rows_at_once(const Job& job, const PackedWeight& w, int left) {
 MILLRACE_INLINE Ahead share_of_next(const uint8_t* tile, size_t bytes, int before, int rows,
                                     int all) {
   constexpr size_t kFar = 16384;
-  if (all <= 2)
-    return before == 0 && __builtin_cpu_is("amd") ? Ahead{tile + kFar, bytes} : Ahead{tile, 0};
+  if (all <= 2) {
+    const bool asks = before == 0 && __builtin_cpu_is("amd");
+    return {tile + kFar, asks ? bytes : 0};
+  }
   const auto share = [&](int count) {
     return bytes * static_cast<size_t>(count) / static_cast<size_t>(all) / 64 * 64;
   };
