@@ -41,12 +41,6 @@ inline __m512i code_row(const uint8_t* tile, int r) {
   }
 }
 
-template <Values values>
-constexpr size_t kTileBytes = values == Values::u8   ? 1024
-                              : values == Values::u4 ? 512
-                              : values == Values::u5 ? 640
-                                                     : 768;
-
 // k that share a scale inside a tile.
 template <DType kind>
 constexpr int kGroup = kind == DType::q6_k ? 16 : 32;
@@ -99,6 +93,11 @@ inline ScaleMin scale_and_offset(const uint8_t* scales, size_t g) {
 // (2 KiB costs it a third of its bandwidth), and Sapphire Rapids no more than 2.
 inline size_t lookahead_distance() {
   return __builtin_cpu_is("amd") ? 16384 : 2048;
+}
+
+// The same of each of several panels that are read side by side (Zen 4: a guess, not measured).
+inline size_t side_by_side_distance() {
+  return __builtin_cpu_is("amd") ? 4096 : 1536;
 }
 
 // Asks for what lies lookahead_distance() bytes further on, values and scales of this panel and the

@@ -15,9 +15,6 @@ constexpr size_t kDecodedBytes = 256 * 64;
 
 enum class Way { f32, pairs, planes, bytes };
 
-// Up to this many rows 16-bit activations cost no time: the weights' way from memory does.
-constexpr int kFreeRows = 2;
-
 template <class Check>
 bool all_weights(const GemmArgs& args, const Check& check) {
   for (int p = 0; p < args.num_parts; ++p) {
@@ -33,7 +30,7 @@ Way way_of(const ExecView& exec, const GemmArgs& args) {
                        all_weights(args, [](DType kind) { return kind == DType::bf16; });
     return pairs ? Way::pairs : Way::f32;
   }
-  return exec.precision == Precision::fast && args.m > kFreeRows ? Way::bytes : Way::planes;
+  return exec.precision == Precision::fast && args.m > avx512::kFreeRows ? Way::bytes : Way::planes;
 }
 
 int block_rows(Way way, const GemmArgs& args) {
@@ -63,22 +60,24 @@ bool are_plain(const GemmArgs& args) {
   return all_weights(args, [](DType kind) { return !avx512::vnni_can(kind); });
 }
 
-// A few rows against plain weights; their sums take the place of decoded tiles.
-void multiply_few_rows(const ExecView& exec, const GemmArgs& args) {
+// A few rows, kSideBySide panels at a time: multiply(weight, panel, count, sums). Their sums take
+// the place of decoded tiles.
+template <class Multiply>
+void multiply_few_rows(const ExecView& exec, const GemmArgs& args, uint8_t* scratch,
+                       const Multiply& multiply) {
   constexpr int kMost = avx512::kSideBySide;
   const bool gated = is_gated(args.epilogue);
   const PanelPlan plan = plan_panels(exec, args, kMost, 1 << 30);
   parallel_for(exec, plan.num_pieces, [&](int piece, int thread) {
-    auto* own =
-        static_cast<uint8_t*>(exec.scratch) + static_cast<size_t>(thread) * thread_bytes(args.m);
+    uint8_t* own = scratch + static_cast<size_t>(thread) * thread_bytes(args.m);
     auto* sums = reinterpret_cast<float*>(own);
     const int stride = 16 * args.m;
     float* up = sums + kMost * stride;
     const PanelRange range = piece_at(plan, piece);
     for (int panel = range.begin; panel < range.end; panel += kMost) {
       const int count = range.end - panel < kMost ? range.end - panel : kMost;
-      avx512::multiply_panels_few(args, *args.parts[range.part].weight, panel, count, sums);
-      if (gated) avx512::multiply_panels_few(args, *args.parts[1].weight, panel, count, up);
+      multiply(*args.parts[range.part].weight, panel, count, sums);
+      if (gated) multiply(*args.parts[1].weight, panel, count, up);
       for (int p = 0; p < count; ++p) {
         finish_panel(args, range.part, panel + p, 0, args.m, sums + p * stride, up + p * stride);
       }
@@ -88,10 +87,13 @@ void multiply_few_rows(const ExecView& exec, const GemmArgs& args) {
 
 // A block of at most block_rows rows.
 void multiply_rows(const ExecView& exec, const GemmArgs& args, Way way) {
-  if (way == Way::f32 && args.m <= avx512::kFewRows && are_plain(args)) {
-    return multiply_few_rows(exec, args);
-  }
   auto* shared = static_cast<uint8_t*>(exec.scratch);
+  if (way == Way::f32 && args.m <= avx512::kFewRows && are_plain(args)) {
+    return multiply_few_rows(exec, args, shared,
+                             [&](const PackedWeight& weight, int panel, int count, float* sums) {
+                               avx512::multiply_panels_few(args, weight, panel, count, sums);
+                             });
+  }
   avx512::PairInput pairs = {};
   avx512::VnniInput planes = {};
   avx512::ByteInput bytes = {};
@@ -99,6 +101,12 @@ void multiply_rows(const ExecView& exec, const GemmArgs& args, Way way) {
   if (way == Way::planes) planes = avx512::vnni_quantize(exec, args, shared);
   if (way == Way::bytes) bytes = avx512::bytes_quantize(exec, args, shared);
   shared += input_bytes(way, args.m, args.k);
+  if (way == Way::planes && args.m <= avx512::kFreeRows) {
+    return multiply_few_rows(exec, args, shared,
+                             [&](const PackedWeight& weight, int panel, int count, float* sums) {
+                               avx512::multiply_panels_vnni(planes, weight, panel, count, sums);
+                             });
+  }
   const size_t stride = thread_bytes(args.m);
   const bool gated = is_gated(args.epilogue);
   const PanelPlan plan = plan_panels(exec, args, 1, 1 << 30);

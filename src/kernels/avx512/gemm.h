@@ -40,6 +40,11 @@ VnniInput vnni_quantize(const ExecView& exec, const GemmArgs& args, void* scratc
 bool vnni_can(DType kind);
 // sums: [vnni_padded_rows][16].
 void multiply_panel_vnni(const VnniInput& x, const PackedWeight& weight, int panel, float* sums);
+// The same bits for up to kFreeRows rows, kSideBySide panels from `panel` on at once. sums:
+// [count][rows][16].
+constexpr int kFreeRows = 2;  // 16-bit activations cost them no time: the way from memory does
+void multiply_panels_vnni(const VnniInput& x, const PackedWeight& weight, int panel, int count,
+                          float* sums);
 
 // The same with 8-bit activations, one scale for 32 of them (Precision::fast): half of the
 // multiply-adds. Groups of rows as above.

@@ -2,16 +2,11 @@
 // Precision::fast asks for. As gemm_vnni.cc, with one vpdpbusd where that needs two.
 #include "kernels/avx512/decode.h"
 #include "kernels/avx512/gemm.h"
-#include "kernels/avx512/parallel.h"
 #include "kernels/avx512/quantize.h"
+#include "kernels/avx512/row_groups.h"
 
 namespace millrace::kernels {
 namespace {
-
-// Groups of rows pass over a panel one after another.
-struct Pass {
-  int index, count;
-};
 
 // One group's rows.
 struct Rows {
@@ -147,17 +142,10 @@ size_t bytes_scratch(int m, int k) {
 ByteInput bytes_quantize(const ExecView& exec, const GemmArgs& args, void* scratch) {
   const Scratch to = lay_out(scratch, args.m, args.k);
   const size_t padded = padded_k(args.k);
-  parallel_for(exec, (args.m + 7) / 8, [&](int index, int) {
-    const int first = 8 * index;
-    const int rows = args.m - first < 8 ? args.m - first : 8;
-    const int group = vnni_group(rows);
-    for (int r = 0; r < group; ++r) {
-      const auto row = static_cast<size_t>(first + r);
-      quantize_into(r < rows ? args.x + (first + r) * args.x_stride : nullptr, args.k,
-                    to.bytes + static_cast<size_t>(first) * padded, group, r,
-                    to.scales + row * scales_of_a_row(padded),
-                    to.sums + row * sums_of_a_row(padded));
-    }
+  prepare_row_groups(exec, args, [&](const float* x, int first, int r, int group) {
+    const auto row = static_cast<size_t>(first + r);
+    quantize_into(x, args.k, to.bytes + static_cast<size_t>(first) * padded, group, r,
+                  to.scales + row * scales_of_a_row(padded), to.sums + row * sums_of_a_row(padded));
   });
   return {args.m, static_cast<int>(padded), to.bytes, to.scales, to.sums};
 }
@@ -166,14 +154,12 @@ void multiply_panel_bytes(const ByteInput& x, const PackedWeight& weight, int pa
   with_kind(weight.kind, [&]<DType kind>() {
     if constexpr (Traits<kind>::values != Values::f32 && Traits<kind>::values != Values::pair) {
       const auto k = static_cast<size_t>(x.k);
-      for (int first = 0; first < x.rows; first += 8, sums += 8 * 16) {
+      for_row_groups(x.rows, [&]<int count>(int first, Pass pass) {
         const auto row = static_cast<size_t>(first);
         const Rows rows = {x.bytes + row * k, x.scales + row * scales_of_a_row(k),
                            x.sums + row * sums_of_a_row(k), scales_of_a_row(k), sums_of_a_row(k)};
-        const Pass pass = {first / 8, (x.rows + 7) / 8};
-        with_rows(vnni_group(x.rows - first),
-                  [&]<int count>() { multiply<kind, count>(rows, weight, panel, pass, sums); });
-      }
+        multiply<kind, count>(rows, weight, panel, pass, sums + 16 * first);
+      });
     }
   });
 }

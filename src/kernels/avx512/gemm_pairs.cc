@@ -2,18 +2,13 @@
 // time, straight from the panel, with a pair of x broadcast to all of them.
 #include "kernels/avx512/decode.h"
 #include "kernels/avx512/gemm.h"
-#include "kernels/avx512/parallel.h"
 #include "kernels/avx512/quantize.h"
+#include "kernels/avx512/row_groups.h"
 
 namespace millrace::kernels {
 namespace {
 
 constexpr int kTilePairs = kTileK / 2;
-
-// Groups of rows pass over a panel one after another.
-struct Pass {
-  int index, count;
-};
 
 template <int rows>
 void multiply(const uint32_t* x, const PackedWeight& weight, int panel, Pass pass, float* sums) {
@@ -70,24 +65,17 @@ size_t pairs_scratch(int m, int k) {
 PairInput pairs_of(const ExecView& exec, const GemmArgs& args, void* scratch) {
   auto* const pairs = static_cast<uint32_t*>(scratch);
   const size_t row_pairs = padded_k(args.k) / 2;
-  parallel_for(exec, (args.m + 7) / 8, [&](int index, int) {
-    const int first = 8 * index, rows = args.m - first < 8 ? args.m - first : 8;
-    const int group = vnni_group(rows);
-    for (int r = 0; r < group; ++r) {
-      const float* x = r < rows ? args.x + (first + r) * args.x_stride : nullptr;
-      put_row(x, args.k, pairs + static_cast<size_t>(first) * row_pairs, group, r);
-    }
+  prepare_row_groups(exec, args, [&](const float* x, int first, int r, int group) {
+    put_row(x, args.k, pairs + static_cast<size_t>(first) * row_pairs, group, r);
   });
   return {args.m, static_cast<int>(padded_k(args.k)), pairs};
 }
 
 void multiply_panel_pairs(const PairInput& x, const PackedWeight& weight, int panel, float* sums) {
-  for (int first = 0; first < x.rows; first += 8, sums += 8 * 16) {
+  for_row_groups(x.rows, [&]<int rows>(int first, Pass pass) {
     const uint32_t* group = x.pairs + static_cast<size_t>(first) * static_cast<size_t>(x.k) / 2;
-    const Pass pass = {first / 8, (x.rows + 7) / 8};
-    with_rows(vnni_group(x.rows - first),
-              [&]<int count>() { multiply<count>(group, weight, panel, pass, sums); });
-  }
+    multiply<rows>(group, weight, panel, pass, sums + 16 * first);
+  });
 }
 
 }  // namespace avx512

@@ -3,42 +3,12 @@
 // the multiply-adds a cycle of f32, on weights that no one has to widen.
 #include "kernels/avx512/decode.h"
 #include "kernels/avx512/gemm.h"
-#include "kernels/avx512/parallel.h"
 #include "kernels/avx512/quantize.h"
+#include "kernels/avx512/row_groups.h"
+#include "kernels/avx512/vnni_rows.h"
 
 namespace millrace::kernels {
 namespace {
-
-// Groups of rows pass over a panel one after another.
-struct Pass {
-  int index, count;
-};
-
-// One group's rows.
-struct Rows {
-  const int8_t* planes;
-  const float* sums;  // of the first row: of its groups of 16, of 32, and of all
-  size_t sums_stride;
-  const float* scales;
-};
-
-inline size_t sums_of_a_row(size_t k) {
-  return k / 16 + k / 32 + 1;
-}
-
-// Integers are added up over so many k before a scale: what shares one within a tile.
-template <DType kind>
-constexpr int kSpan = kBlocksAScale<kind> > 1 ? kTileK : kGroup<kind>;
-
-// Σ x of group `index` (of kSpan) of row r.
-template <DType kind>
-inline float sum_of(const Rows& x, int r, size_t index, size_t k) {
-  const float* sums = x.sums + static_cast<size_t>(r) * x.sums_stride;
-  if constexpr (kSpan<kind> == 16) return sums[index];
-  const float* of_32 = sums + k / 16;
-  if constexpr (kSpan<kind> == 32) return of_32[index];
-  return of_32[2 * index] + of_32[2 * index + 1];
-}
 
 template <DType kind, int rows>
 inline void add_offsets(const Rows& x, size_t index, size_t k, __m512 m, __m512* offset) {
@@ -53,7 +23,6 @@ template <int rows>
 void multiply_row_scaled(const Rows& x, const PackedWeight& weight, int panel, Pass pass,
                          float* sums) {
   constexpr DType kind = DType::i8;
-  constexpr int kMostTiles = 512;  // 2^31 > 512 · 64 · 255 · 128
   const uint8_t* tile = panel_at<kind>(weight, panel);
   const uint8_t* scales = tile + values_bytes<kind>(weight.k);
   const int num_tiles = static_cast<int>(padded_k(weight.k)) / kTileK;
@@ -61,8 +30,8 @@ void multiply_row_scaled(const Rows& x, const PackedWeight& weight, int panel, P
   __m512 acc[rows];
   for (int r = 0; r < rows; ++r) acc[r] = _mm512_setzero_ps();
   const int8_t* four = x.planes;
-  for (int begin = 0; begin < num_tiles; begin += kMostTiles) {
-    const int end = begin + kMostTiles < num_tiles ? begin + kMostTiles : num_tiles;
+  for (int begin = 0; begin < num_tiles; begin += kMostWholeTiles) {
+    const int end = begin + kMostWholeTiles < num_tiles ? begin + kMostWholeTiles : num_tiles;
     __m512i high[rows], low[rows];
     for (int r = 0; r < rows; ++r) high[r] = low[r] = _mm512_setzero_si512();
     for (int t = begin; t < end; ++t, tile += kTileBytes<Values::u8>) {
@@ -192,24 +161,6 @@ void put_zeros(int k, int8_t* planes, int group, int r, float* sums) {
   for (size_t i = 0; i < sums_of_a_row(padded); ++i) sums[i] = 0.0f;
 }
 
-// The group of rows that begins at row `first`.
-void quantize_group(const GemmArgs& args, int first, const Scratch& to) {
-  const size_t padded = padded_k(args.k);
-  const int rows = args.m - first < 8 ? args.m - first : 8;
-  const int group = avx512::vnni_group(rows);
-  int8_t* planes = to.planes + static_cast<size_t>(first) * 2 * padded;
-  for (int r = 0; r < group; ++r) {
-    float* sums = to.sums + static_cast<size_t>(first + r) * sums_of_a_row(padded);
-    if (r < rows) {
-      const float* x = args.x + (first + r) * args.x_stride;
-      to.scales[first + r] = quantize_into(x, args.k, planes, group, r, sums);
-    } else {
-      put_zeros(args.k, planes, group, r, sums);
-      to.scales[first + r] = 0.0f;
-    }
-  }
-}
-
 }  // namespace
 
 namespace avx512 {
@@ -228,8 +179,13 @@ size_t vnni_scratch(int m, int k) {
 
 VnniInput vnni_quantize(const ExecView& exec, const GemmArgs& args, void* scratch) {
   const Scratch to = lay_out(scratch, args.m, args.k);
-  const int groups = (args.m + 7) / 8;
-  parallel_for(exec, groups, [&](int group, int) { quantize_group(args, 8 * group, to); });
+  const size_t padded = padded_k(args.k);
+  prepare_row_groups(exec, args, [&](const float* x, int first, int r, int group) {
+    int8_t* planes = to.planes + static_cast<size_t>(first) * 2 * padded;
+    float* sums = to.sums + static_cast<size_t>(first + r) * sums_of_a_row(padded);
+    if (x == nullptr) put_zeros(args.k, planes, group, r, sums);
+    to.scales[first + r] = x == nullptr ? 0.0f : quantize_into(x, args.k, planes, group, r, sums);
+  });
   return {args.m, static_cast<int>(padded_k(args.k)), to.planes, to.sums, to.scales};
 }
 
@@ -240,20 +196,14 @@ bool vnni_can(DType kind) {
 void multiply_panel_vnni(const VnniInput& x, const PackedWeight& weight, int panel, float* sums) {
   with_kind(weight.kind, [&]<DType kind>() {
     if constexpr (Traits<kind>::values != Values::f32 && Traits<kind>::values != Values::pair) {
-      const auto k = static_cast<size_t>(x.k);
-      for (int first = 0; first < x.rows; first += 8, sums += 8 * 16) {
-        const auto row = static_cast<size_t>(first);
-        const Rows rows = {x.planes + row * 2 * k, x.sums + row * sums_of_a_row(k),
-                           sums_of_a_row(k), x.scales + row};
-        const Pass pass = {first / 8, (x.rows + 7) / 8};
-        with_rows(vnni_group(x.rows - first), [&]<int count>() {
-          if constexpr (Traits<kind>::scales == Scales::row) {
-            multiply_row_scaled<count>(rows, weight, panel, pass, sums);
-          } else {
-            multiply<kind, count>(rows, weight, panel, pass, sums);
-          }
-        });
-      }
+      for_row_groups(x.rows, [&]<int count>(int first, Pass pass) {
+        const Rows rows = rows_of(x, first);
+        if constexpr (Traits<kind>::scales == Scales::row) {
+          multiply_row_scaled<count>(rows, weight, panel, pass, sums + 16 * first);
+        } else {
+          multiply<kind, count>(rows, weight, panel, pass, sums + 16 * first);
+        }
+      });
     }
   });
 }

@@ -117,7 +117,7 @@ void put_codes(const CodeBlock& block, uint8_t* panel, int b, int lane) {
     }
   } else {
     constexpr bool five = values == Values::u5;
-    uint8_t* tile = panel + static_cast<size_t>(b / 2) * (five ? 640 : 768) + 4 * lane;
+    uint8_t* tile = panel + static_cast<size_t>(b / 2) * kTileBytes<values> + 4 * lane;
     for (int r = 8 * (b % 2), i = 0; i < kBlock; ++i) {  // r: quad row of the tile
       const int row = r + i / 4, j = i % 4;
       const int low = codes[i] & 0xf, high = codes[i] >> 4;

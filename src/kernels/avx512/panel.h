@@ -126,24 +126,20 @@ inline int num_panels(int n) {
   return (n + kPanelRows - 1) / kPanelRows;
 }
 
+// Codes of 64 k.
+template <Values values>
+constexpr size_t kTileBytes = values == Values::u8   ? 1024
+                              : values == Values::u4 ? 512
+                              : values == Values::u5 ? 640
+                                                     : 768;
+
 template <DType kind>
 inline size_t values_bytes(int k) {
+  constexpr Values values = Traits<kind>::values;
   const size_t elements = padded_k(k) * kPanelRows;
-  switch (Traits<kind>::values) {
-    case Values::f32:
-      return elements * 4;
-    case Values::pair:
-      return elements * 2;
-    case Values::u8:
-      return elements;
-    case Values::u4:
-      return elements / 2;
-    case Values::u5:
-      return elements / 8 * 5;
-    case Values::u6:
-      return elements / 4 * 3;
-  }
-  return 0;
+  if constexpr (values == Values::f32) return elements * 4;
+  if constexpr (values == Values::pair) return elements * 2;
+  return padded_k(k) / kTileK * kTileBytes<values>;
 }
 
 constexpr size_t kSuperScaleBytes = 320;  // both K forms

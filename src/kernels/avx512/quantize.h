@@ -36,21 +36,6 @@ inline __m512i broadcast4(const int8_t* from) {
   return _mm512_set1_epi32(four);
 }
 
-// Calls f.template operator()<rows>() for a group of 1, 2, 4 or 8 rows.
-template <class F>
-inline void with_rows(int rows, const F& f) {
-  switch (rows) {
-    case 1:
-      return f.template operator()<1>();
-    case 2:
-      return f.template operator()<2>();
-    case 4:
-      return f.template operator()<4>();
-    default:
-      return f.template operator()<8>();
-  }
-}
-
 // Calls put(b, high, low) with the 32 bytes of every 32-block of [0, padded_k), and fills sums16
 // [padded_k/16] and sums32 [padded_k/32] with Σ(256·high + low). Returns the scale.
 template <class Put>
