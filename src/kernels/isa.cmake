@@ -21,7 +21,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   # Called where the machine has the instructions; the rest of the folder runs without.
   set_source_files_properties(${CMAKE_CURRENT_SOURCE_DIR}/kernels/avx512/gemm_pairs.cc PROPERTIES
     COMPILE_OPTIONS -mavx512bf16)
-  millrace_isa(amx FLAGS -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mavx512fp16 -mamx-tile -mamx-int8 -mamx-bf16)
+  millrace_isa(amx FLAGS -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mavx512fp16 -mamx-tile -mamx-int8 -mamx-bf16 -mprfchw)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   millrace_isa(neon FLAGS -march=armv8.2-a+dotprod+fp16 -ffp-contract=off)
 endif()

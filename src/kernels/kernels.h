@@ -54,6 +54,14 @@ enum class Epilogue : std::uint8_t {
   relu,
 };
 
+// Rows of activations as the products that read them want them, where that is not f32: the op
+// before writes them instead of f32 rows, and no pass over memory only converts. Forms are the
+// table's own. The product makes the same of an operand, to the bit, as of the f32 rows.
+struct Operand {
+  int form = 0;          // 0: none, f32 rows are meant
+  void* data = nullptr;  // operand_bytes(rows, width) of them, 64-byte aligned
+};
+
 struct GemmPart {
   const PackedWeight* weight;
   const float* bias;  // [n] or null
@@ -71,6 +79,10 @@ struct GemmArgs {
   GemmPart parts[4];
   Epilogue epilogue;
   bool accumulate;
+  Operand x_operand = {};  // with a form: read instead of x
+  // With a form: written instead of the only output (one part, or two gated ones; no accumulate).
+  // Only products that operand_form() gives a form can write one.
+  Operand out_operand = {};
 };
 
 struct GatherRowsArgs {  // embedding: out[i] = W[ids[i]] (dequantised)
@@ -92,7 +104,8 @@ struct NormArgs {
   std::int64_t out_stride;
   int rows, width;
   float eps;
-  float weight_offset;  // added to weight (Gemma's 1 + w); otherwise 0
+  float weight_offset;       // added to weight (Gemma's 1 + w); otherwise 0
+  Operand out_operand = {};  // with a form: written instead of out
 };
 
 struct RopeArgs {         // rotates x in place
@@ -185,6 +198,10 @@ struct Kernels {
 
   std::size_t (*gemm_scratch)(const ExecView& exec, const GemmArgs& args);
   void (*gemm)(const ExecView& exec, const GemmArgs& args);
+  // The form in which this product would rather read x, or 0: f32. x and outputs are not looked at.
+  // A table whose products all read f32 has neither function.
+  int (*operand_form)(const ExecView& exec, const GemmArgs& args) = nullptr;
+  std::size_t (*operand_bytes)(int rows, int width) = nullptr;  // of any form
   void (*gather_rows)(const ExecView& exec, const GatherRowsArgs& args);
 
   void (*rms_norm)(const ExecView& exec, const NormArgs& args);

@@ -1,6 +1,7 @@
 #include "kernels/ops.h"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "base/check.h"
 
@@ -16,10 +17,17 @@ void check_kv(const KvShape& shape) {
   MILLRACE_CHECK(shape.kv_heads > 0 && shape.head_dim > 0);
 }
 
+bool is_wanted(const Operand& operand) {
+  MILLRACE_CHECK((operand.form != 0) == (operand.data != nullptr));
+  MILLRACE_CHECK(reinterpret_cast<std::uintptr_t>(operand.data) % 64 == 0);
+  return operand.form != 0;
+}
+
 void check_norm(const NormArgs& args) {
-  MILLRACE_CHECK(args.x != nullptr && args.weight != nullptr && args.out != nullptr);
-  MILLRACE_CHECK(args.rows >= 0 && args.width > 0);
-  MILLRACE_CHECK(args.x_stride >= args.width && args.out_stride >= args.width);
+  MILLRACE_CHECK(args.x != nullptr && args.weight != nullptr);
+  MILLRACE_CHECK(args.rows >= 0 && args.width > 0 && args.x_stride >= args.width);
+  if (is_wanted(args.out_operand)) return;
+  MILLRACE_CHECK(args.out != nullptr && args.out_stride >= args.width);
 }
 
 // Elements that share a scale (PackedWeight::group).
@@ -45,7 +53,10 @@ int group_of(DType kind, int k) {
 }  // namespace
 
 void gemm(Ops& ops, const GemmArgs& args) {
-  MILLRACE_CHECK(args.m >= 0 && args.k > 0 && args.x_stride >= args.k);
+  MILLRACE_CHECK(args.m >= 0 && args.k > 0);
+  const bool reads_operand = is_wanted(args.x_operand),
+             writes_operand = is_wanted(args.out_operand);
+  MILLRACE_CHECK(reads_operand || args.x_stride >= args.k);
   MILLRACE_CHECK(args.num_parts >= 1 && args.num_parts <= 4);
   const bool gated = is_gated(args.epilogue);
   MILLRACE_CHECK(!gated || (args.num_parts == 2 && args.parts[1].weight != nullptr));
@@ -56,13 +67,26 @@ void gemm(Ops& ops, const GemmArgs& args) {
     if (gated && i == 1) {
       MILLRACE_CHECK(part.weight->n == args.parts[0].weight->n);
     } else {
-      MILLRACE_CHECK(part.out != nullptr && part.out_stride >= part.weight->n);
+      MILLRACE_CHECK(writes_operand || (part.out != nullptr && part.out_stride >= part.weight->n));
     }
   }
   if (args.m == 0) return;
-  MILLRACE_CHECK(args.x != nullptr);
+  MILLRACE_CHECK(reads_operand || args.x != nullptr);
+  if (reads_operand || writes_operand) {
+    const int form = operand_form(ops, args);
+    MILLRACE_CHECK(form != 0 && (!reads_operand || form == args.x_operand.form));
+  }
+  if (writes_operand) MILLRACE_CHECK(args.num_parts == (gated ? 2 : 1) && !args.accumulate);
   const ExecView& view = ops.exec.view(ops.table.gemm_scratch(ops.exec.view(0), args));
   ops.table.gemm(view, args);
+}
+
+int operand_form(Ops& ops, const GemmArgs& args) {
+  return ops.table.operand_form ? ops.table.operand_form(ops.exec.view(0), args) : 0;
+}
+
+std::size_t operand_bytes(const Kernels& table, int rows, int width) {
+  return table.operand_bytes ? table.operand_bytes(rows, width) : 0;
 }
 
 void gather_rows(Ops& ops, const GatherRowsArgs& args) {

@@ -17,6 +17,9 @@ struct Ops {
 };
 
 void gemm(Ops& ops, const GemmArgs& args);
+// 0 where the product reads f32 anyway.
+int operand_form(Ops& ops, const GemmArgs& args);
+std::size_t operand_bytes(const Kernels& table, int rows, int width);
 void gather_rows(Ops& ops, const GatherRowsArgs& args);
 void rms_norm(Ops& ops, const NormArgs& args);
 void layer_norm(Ops& ops, const NormArgs& args);

@@ -117,8 +117,17 @@ void Decoder::embed(kernels::Ops& ops, const ForwardBatch& batch) {
   report(ActivationPoint::embedding, -1, hidden, tokens, width);
 }
 
+kernels::Operand Decoder::take_operand(kernels::Ops& ops, GemmArgs& args) const {
+  if (observer_) return {};
+  const int form = kernels::operand_form(ops, args);
+  if (form == 0) return {};
+  args.x_operand = {.form = form, .data = const_cast<float*>(args.x)};
+  args.x = nullptr;
+  return args.x_operand;
+}
+
 void Decoder::normalise(kernels::Ops& ops, const Norm& norm, const float* x, float* out, int rows,
-                        int width) {
+                        int width, const kernels::Operand& operand) {
   const kernels::NormArgs args{.x = x,
                                .x_stride = width,
                                .weight = norm.weight.data(),
@@ -128,7 +137,8 @@ void Decoder::normalise(kernels::Ops& ops, const Norm& norm, const float* x, flo
                                .rows = rows,
                                .width = width,
                                .eps = config_.norm_eps,
-                               .weight_offset = config_.norm_weight_offset};
+                               .weight_offset = config_.norm_weight_offset,
+                               .out_operand = operand};
   if (config_.norm == NormKind::layer) {
     kernels::layer_norm(ops, args);
   } else {
@@ -153,9 +163,11 @@ void Decoder::project_qkv(kernels::Ops& ops, const LayerWeights& layer, const Fo
   const int tokens = static_cast<int>(batch.tokens.size());
   float* q = q_.as<float>();
   float* k = k_.as<float>();
+  GemmArgs product = qkv_product(layer, tokens);
+  const kernels::Operand operand = take_operand(ops, product);
   normalise(ops, layer.attention_norm, hidden_.as<float>(), normed_.as<float>(), tokens,
-            config_.hidden_size);
-  gemm_by_kind(ops, qkv_product(layer, tokens));
+            config_.hidden_size, operand);
+  gemm_by_kind(ops, product);
   if (config_.qk_norm) {
     normalise(ops, layer.q_norm, q, q, tokens * config_.num_heads, config_.head_dim);
     normalise(ops, layer.k_norm, k, k, tokens * config_.num_kv_heads, config_.head_dim);
@@ -198,11 +210,14 @@ Decoder::Stream Decoder::pick_rows(const ForwardBatch& batch) {
 }
 
 void Decoder::mlp(kernels::Ops& ops, const LayerWeights& layer, const Stream& stream, int index) {
+  GemmArgs up = up_product(layer, stream.rows), down = down_product(layer, stream);
+  const kernels::Operand normed = take_operand(ops, up);
+  if (normed.form != 0) up.out_operand = take_operand(ops, down);
   normalise(ops, layer.mlp_norm, stream.hidden, normed_.as<float>(), stream.rows,
-            config_.hidden_size);
-  kernels::gemm(ops, up_product(layer, stream.rows));
+            config_.hidden_size, normed);
+  kernels::gemm(ops, up);
   report(ActivationPoint::mlp, index, mlp_.as<float>(), stream.rows, config_.intermediate_size);
-  kernels::gemm(ops, down_product(layer, stream));
+  kernels::gemm(ops, down);
 }
 
 void Decoder::head(kernels::Ops& ops, const Stream& stream, float* logits) {

@@ -57,7 +57,10 @@ class Decoder final : public CausalModel {
   void mlp(kernels::Ops& ops, const LayerWeights& layer, const Stream& stream, int index);
   void head(kernels::Ops& ops, const Stream& stream, float* logits);
   void normalise(kernels::Ops& ops, const Norm& norm, const float* x, float* out, int rows,
-                 int width);
+                 int width, const kernels::Operand& operand = {});
+  // `args` reads its x as an operand where it would rather; the operand takes the memory of x.
+  // Nobody may look at x then.
+  kernels::Operand take_operand(kernels::Ops& ops, kernels::GemmArgs& args) const;
   void rotate(kernels::Ops& ops, float* x, int heads, const ForwardBatch& batch);
   void reserve_scratch(kernels::Ops& ops);
   void report(ActivationPoint point, int layer, const float* values, int rows, int width) const;
@@ -69,10 +72,11 @@ class Decoder final : public CausalModel {
 
   int max_tokens_ = 0;
   int max_logit_rows_ = 0;
-  Buffer hidden_, normed_;    // [max_tokens, hidden]
+  Buffer hidden_;             // [max_tokens, hidden]
+  Buffer normed_;             // the same, or an operand of as many rows
   Buffer q_, attention_;      // [max_tokens, heads * head_dim]
   Buffer k_, v_;              // [max_tokens, kv_heads * head_dim]
-  Buffer mlp_;                // [max_tokens, intermediate]
+  Buffer mlp_;                // [max_tokens, intermediate], or an operand
   Buffer picked_hidden_;      // [max_logit_rows, hidden]
   Buffer picked_attention_;   // [max_logit_rows, heads * head_dim]
   Buffer learned_positions_;  // [max_tokens, hidden]

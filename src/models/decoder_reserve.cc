@@ -12,6 +12,13 @@ Buffer floats(int rows, int width) {
   return Buffer(static_cast<std::size_t>(rows) * static_cast<std::size_t>(width) * sizeof(float));
 }
 
+// [rows, width] f32, or an operand of any form.
+Buffer rows_for(const kernels::Kernels& table, int rows, int width) {
+  return Buffer(
+      std::max(static_cast<std::size_t>(rows) * static_cast<std::size_t>(width) * sizeof(float),
+               kernels::operand_bytes(table, rows, width)));
+}
+
 }  // namespace
 
 void Decoder::reserve(kernels::Ops& ops, int max_tokens, int max_logit_rows) {
@@ -19,12 +26,12 @@ void Decoder::reserve(kernels::Ops& ops, int max_tokens, int max_logit_rows) {
   max_tokens_ = max_tokens;
   max_logit_rows_ = std::min(max_logit_rows, max_tokens);
   hidden_ = floats(max_tokens_, config_.hidden_size);
-  normed_ = floats(max_tokens_, config_.hidden_size);
+  normed_ = rows_for(ops.table, max_tokens_, config_.hidden_size);
   q_ = floats(max_tokens_, q_width());
   attention_ = floats(max_tokens_, q_width());
   k_ = floats(max_tokens_, kv_width());
   v_ = floats(max_tokens_, kv_width());
-  mlp_ = floats(max_tokens_, config_.intermediate_size);
+  mlp_ = rows_for(ops.table, max_tokens_, config_.intermediate_size);
   picked_hidden_ = floats(max_logit_rows_, config_.hidden_size);
   picked_attention_ = floats(max_logit_rows_, q_width());
   if (config_.position == PositionKind::learned) {

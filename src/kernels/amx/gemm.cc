@@ -21,13 +21,12 @@ constexpr int kTileRows = 5;
 
 Way way_of(const ExecView& exec, const GemmArgs& args) {
   if (exec.precision == Precision::exact) return Way::base;
-  bool few = true, bf16 = false, i8 = true;
+  bool few = true, i8 = true;
   for (int p = 0; p < args.num_parts; ++p) {
     few = few && few_can(args.parts[p].weight->kind);
     i8 = i8 && args.parts[p].weight->kind == DType::i8;
-    bf16 = bf16 || args.parts[p].weight->kind == DType::bf16;
   }
-  if (few && args.m <= kFewRows && (bf16 || args.m >= kTileRows)) return Way::few;
+  if (few && args.m <= kFewRows && args.m >= kTileRows) return Way::few;
   if (i8 && exec.precision == Precision::fast && args.m > kFewRows) return Way::bytes;
   return args.m < kTileRows ? Way::base : Way::tiles;
 }
@@ -58,6 +57,10 @@ void gemm(const ExecView& exec, const GemmArgs& args) {
     default:
       return avx512::gemm(for_base(exec), args);
   }
+}
+
+int operand_form(const ExecView& exec, const GemmArgs& args) {
+  return way_of(exec, args) == Way::tiles ? tiles_form(args) : 0;
 }
 
 }  // namespace millrace::kernels::amx

@@ -8,6 +8,7 @@ namespace millrace::kernels::amx {
 // bf16 tiles: x and W are rounded to bf16, sums are f32. For many rows.
 std::size_t tiles_scratch(const ExecView& exec, const GemmArgs& args);
 void multiply_tiles(const ExecView& exec, const GemmArgs& args);
+int tiles_form(const GemmArgs& args);  // of the operand (operand.h) that it reads; 0: f32
 
 // int8 tiles: x as bytes, one scale for kBytesBlock k of a row. For many rows of kind i8 in
 // Precision::fast.
@@ -23,5 +24,7 @@ void multiply_few(const ExecView& exec, const GemmArgs& args);
 
 std::size_t gemm_scratch(const ExecView& exec, const GemmArgs& args);
 void gemm(const ExecView& exec, const GemmArgs& args);
+int operand_form(const ExecView& exec, const GemmArgs& args);
+std::size_t operand_bytes(int rows, int width);
 
 }  // namespace millrace::kernels::amx

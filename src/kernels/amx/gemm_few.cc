@@ -230,7 +230,7 @@ void multiply_bf16(const uint8_t* x, const PackedWeight& weight, int panel, int 
   _tile_zero(0);
   _tile_zero(1);
   for (int t = 0; t < num_tiles; ++t, b += kTile, x += 2 * kTile) {
-    for (size_t p = 0; p < kTile; p += 64) _mm_prefetch(b + 8192 + p, _MM_HINT_T0);
+    for (size_t p = 0; p < kTile; p += 64) _mm_prefetch(b + 2048 + p, _MM_HINT_T1);
     _tile_loadd(6, b, 64);
     _tile_loadd(4, x, 64);
     _tile_dpbf16ps(0, 4, 6);

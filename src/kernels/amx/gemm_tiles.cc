@@ -3,8 +3,8 @@
 //   x, once a call:     A as bf16 [rows][k], shared by all parts and threads
 //   threads a piece:    pairs of panels (gated: panel j of gate and of up are a pair)
 //     for each run of k (kRunTiles at most): the pair's B tiles are widened into 36 KiB of L1,
-//       for 32 rows of x: C[2][2] += A[2][run]·B[run][2] in tiles, kept in L2 between runs
-//     a pair's epilogue goes on while the next pair is multiplied
+//       for 32 rows of x: C[2][2] += A[2][run]·B[run][2] in tiles, kept in L2 between runs; the
+//       last run's epilogue goes on while the next 32 rows are multiplied
 //
 // Where A stays in L2 (is resident) a pair takes all runs of k before the next pair begins. Where
 // it does not, all pairs of the piece take a run before the next run begins, so that A is read once
@@ -15,9 +15,9 @@
 // not zero, tiles multiply at 80 % of the rate that they reach on zeros, however they are fed.
 #include "kernels/amx/finish.h"
 #include "kernels/amx/gemm.h"
+#include "kernels/amx/operand.h"
 #include "kernels/amx/pairs.h"
 #include "kernels/amx/tile.h"
-#include "kernels/amx/widen.h"
 #include "kernels/avx512/epilogue.h"
 #include "kernels/avx512/parallel.h"
 
@@ -28,23 +28,23 @@ constexpr int kRunTiles = 18;  // bf16 tiles of 32 k: even, for widening goes by
 constexpr int kMostPairs = 16;
 constexpr int kMostRows = 512;
 constexpr size_t kTile = 1024;
+constexpr size_t kBlock32 = 4 * kTile;  // sums of 32 rows of a pair: [2 panels][32][16] f32
 constexpr size_t kRunBytes = 2 * kRunTiles * kTile;
 constexpr size_t kResidentBytes = 1200 << 10;  // of A: what stays in L2 beside all else
 
 struct Shape {
   int rows, k_tiles;  // k_tiles of 32
   bool resident;      // whether all of A stays in L2
-  size_t a_stride;    // bytes between rows of bf16 x: an odd number of lines, against set conflicts
+  size_t a_stride;    // bytes between rows of bf16 x
   size_t a_bytes;     // of one order
-  size_t
-      c_bytes;  // of a panel's sums: [rows of whole pairs][16] f32 and a line, for the same reason
+  size_t c_bytes;     // of a pair's sums between runs: [rows/32][2 panels][32][16] f32
   size_t thread_bytes;
 };
 
 Shape shape_of(const GemmArgs& args) {
   Shape shape;
   shape.k_tiles = static_cast<int>(padded_k(args.k)) / 32;
-  shape.a_stride = static_cast<size_t>(shape.k_tiles) * 64 + 64;
+  shape.a_stride = operand_stride(args.k);
   int most = kMostRows;
   if (most * shape.a_stride > kResidentBytes && most / 2 * shape.a_stride <= kResidentBytes) {
     most /= 2;
@@ -53,13 +53,13 @@ Shape shape_of(const GemmArgs& args) {
   const size_t rows = round_up(static_cast<size_t>(shape.rows), size_t{32});
   shape.resident = rows * shape.a_stride <= kResidentBytes;
   shape.a_bytes = rows * shape.a_stride;
-  shape.c_bytes = rows * 64 + 64;
-  shape.thread_bytes = kRunBytes + (shape.resident ? 2 : kMostPairs) * 2 * shape.c_bytes;
+  shape.c_bytes = rows * 128;
+  shape.thread_bytes = kRunBytes + 2 * kBlock32 + (shape.resident ? 1 : kMostPairs) * shape.c_bytes;
   return shape;
 }
 
 struct Activations {
-  uint8_t* of[2];  // by Order; null when no part wants it
+  const uint8_t* of[2];  // by Order; null when no part wants it
 };
 
 // 32 rows of x; those past the last are zero.
@@ -75,20 +75,21 @@ void convert_rows(const GemmArgs& args, const Shape& shape, Order order, int row
   }
 }
 
-// C[2][2] (+)= A·B over `count` tiles of k. c: [2 panels][all rows][16] f32, `panel_bytes` apart.
+// to[2][2] = A·B over `count` tiles of k, unless it is the first run plus from[2][2]: blocks of
+// [2 panels][32 rows][16].
 template <bool first, bool both_rows, bool both_panels>
 void multiply_block(const uint8_t* a, size_t a_stride, const uint8_t* b0, const uint8_t* b1,
-                    int count, uint8_t* c0, uint8_t* c1, Ahead& ahead, Finisher& finisher) {
+                    int count, const uint8_t* from, uint8_t* to, Ahead& ahead, Finisher& finisher) {
   if constexpr (first) {
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
   } else {
-    _tile_loadd(0, c0, 64);
-    if (both_panels) _tile_loadd(1, c1, 64);
-    if (both_rows) _tile_loadd(2, c0 + kTile, 64);
-    if (both_rows && both_panels) _tile_loadd(3, c1 + kTile, 64);
+    _tile_loadd(0, from, 64);
+    if (both_panels) _tile_loadd(1, from + 2 * kTile, 64);
+    if (both_rows) _tile_loadd(2, from + kTile, 64);
+    if (both_rows && both_panels) _tile_loadd(3, from + 3 * kTile, 64);
   }
   for (int t = 0; t < count; ++t) {
     _tile_stream_loadd(4, a, a_stride);
@@ -109,14 +110,14 @@ void multiply_block(const uint8_t* a, size_t a_stride, const uint8_t* b0, const 
     b0 += kTile;
     b1 += kTile;
   }
-  _tile_stored(0, c0, 64);
-  if (both_panels) _tile_stored(1, c1, 64);
-  if (both_rows) _tile_stored(2, c0 + kTile, 64);
-  if (both_rows && both_panels) _tile_stored(3, c1 + kTile, 64);
+  _tile_stored(0, to, 64);
+  if (both_panels) _tile_stored(1, to + 2 * kTile, 64);
+  if (both_rows) _tile_stored(2, to + kTile, 64);
+  if (both_rows && both_panels) _tile_stored(3, to + 3 * kTile, 64);
 }
 
-using BlockFn = void (*)(const uint8_t*, size_t, const uint8_t*, const uint8_t*, int, uint8_t*,
-                         uint8_t*, Ahead&, Finisher&);
+using BlockFn = void (*)(const uint8_t*, size_t, const uint8_t*, const uint8_t*, int,
+                         const uint8_t*, uint8_t*, Ahead&, Finisher&);
 
 template <bool first>
 BlockFn block_fn(bool both_rows, bool both_panels) {
@@ -141,170 +142,210 @@ const uint8_t* widened(const PackedWeight& weight, int panel, int first, int cou
   });
 }
 
-struct Piece {
+// One call on a block of rows.
+struct Product {
   const GemmArgs& args;
   const Shape& shape;
-  const Activations& activations;
-  PanelRange range;
-  bool gated;
-  int num_pairs, row_pairs, num_runs;
-  uint8_t* b;     // [2][kRunTiles] tiles
-  uint8_t* sums;  // [num_pairs; 2 in turns when A is resident][2] panels
+  Activations activations;
+  PairList pairs;
+  int row_pairs, num_runs;
 
-  uint8_t* sums_of(int p) const {
-    return sums + static_cast<size_t>(2 * (shape.resident ? p % 2 : p)) * shape.c_bytes;
-  }
   int run_begin(int run) const { return shape.k_tiles / 2 * run / num_runs * 2; }
   int run_tiles(int run) const { return run_begin(run + 1) - run_begin(run); }
+  const uint8_t* rows_for(const Pair& pair) const {
+    return activations.of[static_cast<int>(order_of(args.parts[pair.part[0]].weight->kind))];
+  }
 };
 
-// What comes after (run, p): the next weights and, where A does not stay in L2, a share of the
-// activations of the next run.
-Ahead plan_ahead(const Piece& piece, int run, int p, const uint8_t* a) {
-  Ahead ahead;
-  const bool last_pair = p + 1 == piece.num_pairs, last_run = run + 1 == piece.num_runs;
-  const bool resident = piece.shape.resident;
-  const bool steps_run = resident ? !last_run : last_pair;
-  const int next_run = steps_run ? run + 1 : resident ? 0 : run;
-  const int next_pair = resident ? (last_run ? p + 1 : p) : (last_pair ? 0 : p + 1);
-  if (next_run < piece.num_runs && next_pair < piece.num_pairs) {
-    const Pair next = pair_at(piece.range, piece.gated, next_pair);
-    for (int i = 0; i < (next.both ? 2 : 1); ++i) {
-      const GemmPart& part = piece.args.parts[next.part[i]];
-      add_weights(*part.weight, next.panel[i], piece.run_begin(next_run), piece.run_tiles(next_run),
-                  ahead);
-    }
+// A pair's share of a run of k. pair < 0: none.
+struct Step {
+  int pair, run;
+};
+
+// One thread's memory and what it goes on with between pairs.
+struct Worker {
+  const Product& product;
+  uint8_t* b;     // [2][kRunTiles] tiles
+  uint8_t* done;  // [2 in turns] blocks whose sums are whole
+  uint8_t* sums;  // [1 or kMostPairs] pairs between runs
+  int turn = 0;
+  Finisher finisher;
+
+  Worker(const Product& of, uint8_t* own)
+      : product(of), b(own), done(b + kRunBytes), sums(done + 2 * kBlock32) {}
+  void multiply(const Step& step, Ahead ahead, int place);
+};
+
+void add_step(const Product& product, const Step& step, Ahead& ahead) {
+  if (step.pair < 0) return;
+  const Pair pair = product.pairs.at(step.pair);
+  for (int i = 0; i < (pair.both ? 2 : 1); ++i) {
+    add_weights(*product.args.parts[pair.part[i]].weight, pair.panel[i],
+                product.run_begin(step.run), product.run_tiles(step.run), ahead);
   }
-  if (!resident && !last_run) {
-    const int rows = piece.row_pairs * 32;
-    const int begin = rows * p / piece.num_pairs, end = rows * (p + 1) / piece.num_pairs;
-    const auto stride = static_cast<int64_t>(piece.shape.a_stride);
-    ahead.add(a + begin * stride + piece.run_begin(run + 1) * 64, stride, piece.run_tiles(run + 1),
-              end - begin);
-  }
-  const int steps = piece.run_tiles(run) * piece.row_pairs;
-  ahead.each = (ahead.total + steps - 1) / steps;
-  return ahead;
 }
 
-void multiply_pair(const Piece& piece, int run, int p, Finisher& finisher) {
-  const GemmArgs& args = piece.args;
-  const Pair pair = pair_at(piece.range, piece.gated, p);
-  const int first = piece.run_begin(run), count = piece.run_tiles(run);
-  const PackedWeight& weight = *args.parts[pair.part[0]].weight;
-  const uint8_t* b0 = widened(weight, pair.panel[0], first, count, piece.b);
+// place: where the pair's sums are kept between runs. The last run's go to the finisher, which
+// works while the next 32 rows are multiplied.
+void Worker::multiply(const Step& step, Ahead ahead, int place) {
+  const GemmArgs& args = product.args;
+  const Shape& shape = product.shape;
+  const Pair pair = product.pairs.at(step.pair);
+  const bool last_run = step.run + 1 == product.num_runs;
+  const int first = product.run_begin(step.run), count = product.run_tiles(step.run);
+  ahead.spread(count * product.row_pairs);
+  const uint8_t* b0 = widened(*args.parts[pair.part[0]].weight, pair.panel[0], first, count, b);
   const uint8_t* b1 = b0;
   if (pair.both) {
     b1 = widened(*args.parts[pair.part[1]].weight, pair.panel[1], first, count,
-                 piece.b + kRunTiles * kTile);
+                 b + kRunTiles * kTile);
   }
-  const uint8_t* a = piece.activations.of[static_cast<int>(order_of(weight.kind))];
-  uint8_t* const sums = piece.sums_of(p);
-  Ahead ahead = plan_ahead(piece, run, p, a);
-  for (int rp = 0; rp < piece.row_pairs; ++rp) {
+  const uint8_t* a = product.rows_for(pair) + static_cast<size_t>(first) * 64;
+  uint8_t* kept = sums + static_cast<size_t>(place) * shape.c_bytes;
+  for (int rp = 0; rp < product.row_pairs; ++rp, kept += kBlock32, a += 32 * shape.a_stride) {
     const bool both_rows = args.m - rp * 32 > 16;
-    uint8_t* c0 = sums + static_cast<size_t>(rp) * 2 * kTile;
-    const BlockFn multiply =
-        run == 0 ? block_fn<true>(both_rows, pair.both) : block_fn<false>(both_rows, pair.both);
-    multiply(
-        a + static_cast<size_t>(rp) * 32 * piece.shape.a_stride + static_cast<size_t>(first) * 64,
-        piece.shape.a_stride, b0, b1, count, c0, c0 + piece.shape.c_bytes, ahead, finisher);
+    const BlockFn block = step.run == 0 ? block_fn<true>(both_rows, pair.both)
+                                        : block_fn<false>(both_rows, pair.both);
+    uint8_t* const to = last_run ? done + static_cast<size_t>(turn) * kBlock32 : kept;
+    block(a, shape.a_stride, b0, b1, count, kept, to, ahead, finisher);
+    if (!last_run) continue;
+    finisher.rest();
+    if (rp == 0) finisher.begin(args, pair, product.pairs.gated);
+    finisher.start(reinterpret_cast<const float*>(to), count);
+    turn = 1 - turn;
   }
 }
 
-// Pair p's sums are whole: its epilogue begins, to be done in the next `steps` steps.
-void start_finish(const Piece& piece, int p, int steps, Finisher& finisher) {
-  finisher.rest();
-  finisher.start(piece.args, pair_at(piece.range, piece.gated, p), piece.gated,
-                 reinterpret_cast<const float*>(piece.sums_of(p)), piece.shape.c_bytes / 4, steps);
+// A stays in L2: a pair takes all runs of k before the next pair begins.
+void multiply_resident(Worker& worker, PairQueue& queue) {
+  const Product& product = worker.product;
+  PairQueue::Taker taker{queue};
+  for (int pair = taker.take(), next = -1; pair >= 0; pair = next) {
+    next = taker.take();
+    for (int run = 0; run < product.num_runs; ++run) {
+      Ahead ahead;
+      add_step(product, run + 1 < product.num_runs ? Step{pair, run + 1} : Step{next, 0}, ahead);
+      worker.multiply({pair, run}, ahead, 0);
+    }
+  }
+  worker.finisher.rest();
 }
 
-void multiply_piece(const GemmArgs& args, const Shape& shape, const Activations& activations,
-                    const PanelRange& range, uint8_t* own) {
-  const bool gated = is_gated(args.epilogue);
-  const int panels = range.end - range.begin;
-  const Piece piece = {.args = args,
-                       .shape = shape,
-                       .activations = activations,
-                       .range = range,
-                       .gated = gated,
-                       .num_pairs = gated ? panels : (panels + 1) / 2,
-                       .row_pairs = (args.m + 31) / 32,
-                       .num_runs = (shape.k_tiles + kRunTiles - 1) / kRunTiles,
-                       .b = own,
-                       .sums = own + kRunBytes};
-  Finisher finisher;
-  if (shape.resident) {
-    for (int p = 0; p < piece.num_pairs; ++p) {
-      for (int run = 0; run < piece.num_runs; ++run) multiply_pair(piece, run, p, finisher);
-      start_finish(piece, p, shape.k_tiles * piece.row_pairs, finisher);
-    }
-  } else {
-    for (int run = 0; run < piece.num_runs; ++run) {
-      for (int p = 0; p < piece.num_pairs; ++p) {
-        multiply_pair(piece, run, p, finisher);
-        if (run + 1 < piece.num_runs) continue;
-        start_finish(piece, p, piece.run_tiles(run) * piece.row_pairs, finisher);
+// A does not stay in L2: pairs [begin, end) take a run before the next run begins, so that A is
+// read once. Each pair asks for a share of the activations of the next run.
+void multiply_streamed(Worker& worker, int begin, int end) {
+  const Product& product = worker.product;
+  const auto stride = static_cast<int64_t>(product.shape.a_stride);
+  const int rows = product.row_pairs * 32, num_pairs = end - begin;
+  for (int run = 0; run < product.num_runs; ++run) {
+    const bool last_run = run + 1 == product.num_runs;
+    for (int pair = begin; pair < end; ++pair) {
+      const int place = pair - begin;
+      Ahead ahead;
+      if (pair + 1 < end) {
+        add_step(product, {pair + 1, run}, ahead);
+      } else if (!last_run) {
+        add_step(product, {begin, run + 1}, ahead);
       }
+      if (!last_run) {
+        const int from = rows * place / num_pairs, to = rows * (place + 1) / num_pairs;
+        ahead.add(product.rows_for(product.pairs.at(pair)) + from * stride +
+                      product.run_begin(run + 1) * 64,
+                  stride, product.run_tiles(run + 1), to - from);
+      }
+      worker.multiply({pair, run}, ahead, place);
     }
   }
-  finisher.rest();
+  worker.finisher.rest();
 }
 
-// One part's pairs for threads that are all there: a few pieces a thread, of sizes that end
-// together. Where A streams by, a piece is as large as its sums allow: A is read once a piece.
-PanelPlan plan_pieces(const ExecView& exec, const GemmArgs& args, const Shape& shape) {
-  const bool gated = is_gated(args.epilogue);
-  const int each = gated ? 1 : 2;  // panels of a pair
-  PanelPlan plan = plan_panels(exec, args, each, shape.resident ? 1 << 30 : each * kMostPairs);
-  if (plan.num_parts > 1) return plan;
-  const int pairs = (plan.panels[0] + each - 1) / each, threads = exec.num_threads;
-  const auto pairs_of = [&](int rounds) {
-    return (pairs + rounds * threads - 1) / (rounds * threads);
+// Pairs that a thread takes at once: two gated ones fill the lines of an output.
+constexpr int kAtOnce = 2;
+
+// Pieces of pairs for threads that are all there: as many pairs as their sums allow.
+int pairs_a_piece(const ExecView& exec, const PairList& pairs) {
+  int rounds = 1;
+  const auto each = [&] {
+    return (pairs.count + rounds * exec.num_threads - 1) / (rounds * exec.num_threads);
   };
-  int best = 1;
-  if (!shape.resident) {
-    while (pairs_of(best) > kMostPairs) ++best;
-  } else if (threads > 1) {
-    best = 4;
-    for (int rounds = 5; rounds <= 8; ++rounds) {
-      if (rounds * pairs_of(rounds) < best * pairs_of(best)) best = rounds;
-    }
+  while (each() > kMostPairs) ++rounds;
+  return each();
+}
+
+// x in the orders that its parts want, made at `at` where it is f32.
+Activations activations_of(const ExecView& exec, const GemmArgs& args, const Shape& shape,
+                           uint8_t* at) {
+  Activations out = {};
+  if (args.x_operand.form != 0) {
+    out.of[static_cast<int>(order_of_form(args.x_operand.form))] =
+        static_cast<const uint8_t*>(args.x_operand.data);
+    return out;
   }
-  plan.per_piece = pairs_of(best) * each;
-  plan.num_pieces = (plan.panels[0] + plan.per_piece - 1) / plan.per_piece;
-  return plan;
+  uint8_t* made[2] = {};
+  for (int p = 0; p < args.num_parts; ++p) {
+    const auto order = static_cast<int>(order_of(args.parts[p].weight->kind));
+    if (made[order] == nullptr) made[order] = at + static_cast<size_t>(order) * shape.a_bytes;
+  }
+  parallel_for(exec, (args.m + 31) / 32, [&](int row_pair, int) {
+    for (int i = 0; i < 2; ++i) {
+      if (made[i] != nullptr) convert_rows(args, shape, static_cast<Order>(i), row_pair, made[i]);
+    }
+  });
+  out.of[0] = made[0];
+  out.of[1] = made[1];
+  return out;
 }
 
 void multiply_rows(const ExecView& exec, const GemmArgs& args) {
   const Shape shape = shape_of(args);
-  auto* at = static_cast<uint8_t*>(exec.scratch);
-  Activations activations = {};
-  for (int p = 0; p < args.num_parts; ++p) {
-    uint8_t*& a = activations.of[static_cast<int>(order_of(args.parts[p].weight->kind))];
-    if (a != nullptr) continue;
-    a = at;
-    at += shape.a_bytes;
-  }
-  parallel_for(exec, (args.m + 31) / 32, [&](int row_pair, int) {
-    for (int i = 0; i < 2; ++i) {
-      if (activations.of[i] == nullptr) continue;
-      convert_rows(args, shape, static_cast<Order>(i), row_pair, activations.of[i]);
-    }
-  });
-  const PanelPlan plan = plan_pieces(exec, args, shape);
-  parallel_for(exec, plan.num_pieces, [&](int piece, int thread) {
+  auto* const shared = static_cast<uint8_t*>(exec.scratch);
+  uint8_t* const own = shared + 2 * shape.a_bytes;
+  const Activations activations = activations_of(exec, args, shape, shared);
+  const Product product = {.args = args,
+                           .shape = shape,
+                           .activations = activations,
+                           .pairs = PairList(args),
+                           .row_pairs = (args.m + 31) / 32,
+                           .num_runs = (shape.k_tiles + kRunTiles - 1) / kRunTiles};
+  PairQueue queue = {0, product.pairs.count, kAtOnce};
+  const int each = shape.resident ? 0 : pairs_a_piece(exec, product.pairs);
+  const int pieces = shape.resident ? exec.num_threads : (product.pairs.count + each - 1) / each;
+  parallel_for(exec, pieces, [&](int piece, int thread) {
+    Worker worker(product, own + static_cast<size_t>(thread) * shape.thread_bytes);
     use_full_tiles();
-    multiply_piece(args, shape, activations, piece_at(plan, piece),
-                   at + static_cast<size_t>(thread) * shape.thread_bytes);
+    if (shape.resident) {
+      multiply_resident(worker, queue);
+    } else {
+      const int begin = piece * each, end = begin + each;
+      multiply_streamed(worker, begin, end < product.pairs.count ? end : product.pairs.count);
+    }
     _tile_release();
     _mm_sfence();
   });
 }
 
+void skip_rows(Operand& operand, int rows, int width) {
+  if (operand.form == 0) return;
+  operand.data =
+      static_cast<uint8_t*>(operand.data) + static_cast<size_t>(rows) * operand_stride(width);
+}
+
 }  // namespace
 
 namespace amx {
+
+int tiles_form(const GemmArgs& args) {
+  const Order order = order_of(args.parts[0].weight->kind);
+  for (int p = 1; p < args.num_parts; ++p) {
+    if (order_of(args.parts[p].weight->kind) != order) return 0;
+  }
+  // Whoever writes an operand need not fill up the last tile.
+  return args.k % kTileK == 0 ? form_of(order) : 0;
+}
+
+size_t operand_bytes(int rows, int width) {
+  return round_up(static_cast<size_t>(rows), size_t{32}) * operand_stride(width);
+}
 
 size_t tiles_scratch(const ExecView& exec, const GemmArgs& args) {
   const Shape shape = shape_of(args);
@@ -312,8 +353,13 @@ size_t tiles_scratch(const ExecView& exec, const GemmArgs& args) {
 }
 
 void multiply_tiles(const ExecView& exec, const GemmArgs& args) {
-  for_row_blocks(args, shape_of(args).rows,
-                 [&](const GemmArgs& rows) { multiply_rows(exec, rows); });
+  int first = 0;
+  for_row_blocks(args, shape_of(args).rows, [&](GemmArgs rows) {
+    skip_rows(rows.x_operand, first, args.k);
+    skip_rows(rows.out_operand, first, args.parts[0].weight->n);
+    multiply_rows(exec, rows);
+    first += rows.m;
+  });
 }
 
 }  // namespace amx

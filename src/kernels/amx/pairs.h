@@ -25,6 +25,8 @@ struct Ahead {
     queue[size++] = {static_cast<const uint8_t*>(at), stride, lines, rows};
     total += lines * rows;
   }
+  // To be called in `steps` steps.
+  void spread(int steps) { each = (total + steps - 1) / steps; }
   void issue() {
     for (int i = 0; i < each && current < size; ++i) {
       Rows& rows = queue[current];
@@ -47,6 +49,46 @@ Pair pair_at(const PanelRange& range, bool gated, int index) {
   const int panel = range.begin + 2 * index;
   return {{range.part, range.part}, {panel, panel + 1}, panel + 1 < range.end};
 }
+
+// The pairs of all parts in a line.
+struct PairList {
+  int count = 0;
+  int panels[4] = {};
+  bool gated = false;
+
+  explicit PairList(const GemmArgs& args) : gated(is_gated(args.epilogue)) {
+    for (int p = 0; p < (gated ? 1 : args.num_parts); ++p) {
+      panels[p] = num_panels(args.parts[p].weight->n);
+      count += pairs_of(p);
+    }
+  }
+  int pairs_of(int part) const { return gated ? panels[part] : (panels[part] + 1) / 2; }
+  Pair at(int index) const {
+    int part = 0;
+    for (; index >= pairs_of(part); ++part) index -= pairs_of(part);
+    return pair_at({part, 0, panels[part]}, gated, index);
+  }
+};
+
+// Hands the pairs out to threads, a few at a time, each always one ahead of its work: what comes
+// next may be asked for early. Threads that are late take fewer.
+struct PairQueue {
+  int next, count, at_once;
+
+  struct Taker {
+    PairQueue& queue;
+    int at = 0, end = 0;
+    // -1 when there are no more.
+    int take() {
+      if (at == end) {
+        at = __atomic_fetch_add(&queue.next, queue.at_once, __ATOMIC_RELAXED);
+        end = at + queue.at_once < queue.count ? at + queue.at_once : queue.count;
+        if (at >= queue.count) at = end = queue.count;
+      }
+      return at < end ? at++ : -1;
+    }
+  };
+};
 
 // What a run of `tiles` tiles of 32 k, from `first` on, reads of a panel.
 void add_weights(const PackedWeight& weight, int panel, int first, int tiles, Ahead& ahead) {

@@ -71,7 +71,7 @@ template <class F>
 inline void for_row_blocks(const GemmArgs& args, int most, const F& f) {
   for (int first = 0; first < args.m; first += most) {
     GemmArgs rows = args;
-    rows.x += first * args.x_stride;
+    if (rows.x != nullptr) rows.x += first * args.x_stride;
     rows.m = args.m - first < most ? args.m - first : most;
     for (int p = 0; p < args.num_parts; ++p) {
       if (rows.parts[p].out != nullptr) rows.parts[p].out += first * args.parts[p].out_stride;
