@@ -3,6 +3,7 @@
 
 #include "kernels/avx512/ops.h"
 #include "kernels/avx512/panel.h"
+#include "kernels/avx512/turn.h"
 
 namespace millrace::kernels {
 namespace {
@@ -30,19 +31,6 @@ void pack_plain_row(const PackArgs& args, int row, uint8_t* panel, int interleav
 struct CodeBlock {
   uint8_t codes[kBlock];
 };
-
-template <DType kind>
-constexpr size_t kSourceBytes = kind == DType::q4_0      ? 18
-                                : kind == DType::q4_1    ? 20
-                                : kind == DType::q5_0    ? 22
-                                : kind == DType::q5_1    ? 24
-                                : kind == DType::q8_0    ? 34
-                                : kind == DType::q4_k    ? 144
-                                : kind == DType::q5_k    ? 176
-                                : kind == DType::q6_k    ? 210
-                                : kind == DType::q4_g64  ? 36
-                                : kind == DType::q4_g128 ? 68
-                                                         : 32;
 
 // 16 bytes: element i in the low nibble of byte i, element i + 16 in the high one.
 void split_nibbles(const uint8_t* from, uint8_t* codes) {
@@ -186,6 +174,52 @@ void pack_code_row(const PackArgs& args, int row, uint8_t* panel) {
   put_scales<kind>(args, row_data, row, panel + values_bytes<kind>(args.k));
 }
 
+// ---- whole panels (turn.h)
+
+// The panel of rows [row, row + 16).
+template <DType kind>
+void turn_panel(const PackArgs& args, int row, uint8_t* panel) {
+  const auto* rows = static_cast<const uint8_t*>(args.source) + row * args.source_row_bytes;
+  for (int b = 0; b < args.k / kTurnedK<kind>; ++b) {
+    turn_block<kind>(rows, args.source_row_bytes, static_cast<size_t>(b), panel);
+  }
+  if constexpr (Traits<kind>::values != Values::pair) {
+    for (int r = 0; r < kPanelRows; ++r) {
+      put_scales<kind>(args, rows + r * args.source_row_bytes, row + r,
+                       panel + values_bytes<kind>(args.k));
+    }
+  }
+}
+
+template <DType kind>
+void pack_row(const PackArgs& args, int row, uint8_t* panel) {
+  if constexpr (kind == DType::f32) {
+    pack_plain_row<float>(args, row, panel, 1);
+  } else if constexpr (Traits<kind>::values == Values::pair) {
+    pack_plain_row<uint16_t>(args, row, panel, 2);
+  } else {
+    pack_code_row<kind>(args, row, panel);
+  }
+}
+
+template <DType kind>
+void pack_rows(const PackArgs& args, PackedWeight* out) {
+  const int end = args.first_row + args.num_rows;
+  for (int row = args.first_row; row < end;) {
+    uint8_t* panel = static_cast<uint8_t*>(out->data) +
+                     static_cast<size_t>(row / kPanelRows) * panel_bytes<kind>(args.k);
+    if constexpr (kTurns<kind>) {
+      const bool whole = row % kPanelRows == 0 && row + kPanelRows <= end;
+      if (whole && !args.transposed && args.k % kBlock == 0) {
+        turn_panel<kind>(args, row, panel);
+        row += kPanelRows;
+        continue;
+      }
+    }
+    pack_row<kind>(args, row++, panel);
+  }
+}
+
 size_t block_elements(DType kind) {
   switch (kind) {
     case DType::f32:
@@ -225,19 +259,7 @@ size_t packed_bytes(DType kind, int n, int k) {
 }
 
 void pack_weight(const PackArgs& args, PackedWeight* out) {
-  with_kind(args.kind, [&]<DType kind>() {
-    for (int row = args.first_row; row < args.first_row + args.num_rows; ++row) {
-      uint8_t* panel = static_cast<uint8_t*>(out->data) +
-                       static_cast<size_t>(row / kPanelRows) * panel_bytes<kind>(args.k);
-      if constexpr (kind == DType::f32) {
-        pack_plain_row<float>(args, row, panel, 1);
-      } else if constexpr (Traits<kind>::values == Values::pair) {
-        pack_plain_row<uint16_t>(args, row, panel, 2);
-      } else {
-        pack_code_row<kind>(args, row, panel);
-      }
-    }
-  });
+  with_kind(args.kind, [&]<DType kind>() { pack_rows<kind>(args, out); });
 }
 
 }  // namespace avx512
