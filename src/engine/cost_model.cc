@@ -10,6 +10,9 @@ namespace {
 // In units of the observation noise: how far a coefficient may drift a step, which sets the gain to
 // about sqrt(drift), and how unsure one can be at most.
 constexpr double kDrift = 1e-4;
+// … and while predictions are off by more than kWrong of the time: whatever taught the model was
+// not what it sees now.
+constexpr double kDriftWhenWrong = 1e-2, kWrong = 0.3;
 constexpr double kMaxVariance = 100.0;
 // Features are scaled to be about 1 in ordinary steps.
 constexpr double kTokenUnit = 1.0 / 64, kAttendedUnit = 1.0 / 16384, kSequenceUnit = 1.0 / 16;
@@ -64,13 +67,29 @@ void CostModel::observe(const StepLoad& load, double seconds) {
     for (std::size_t j = 0; j < kSize; ++j) px[i] += covariance_[i][j] * x[j];
     denominator += x[i] * px[i];
   }
-  for (std::size_t i = 0; i < kSize; ++i)
-    coefficients_[i] = std::max(0.0, coefficients_[i] + px[i] / denominator * error);
+  for (std::size_t i = 0; i < kSize; ++i) coefficients_[i] += px[i] / denominator * error;
+  keep_positive();
 
+  const double drift = relative_error_ > kWrong ? kDriftWhenWrong : kDrift;
   for (std::size_t i = 0; i < kSize; ++i) {
     for (std::size_t j = 0; j < kSize; ++j) covariance_[i][j] -= px[i] * px[j] / denominator;
-    covariance_[i][i] = std::min(covariance_[i][i] + kDrift, kMaxVariance);
+    covariance_[i][i] = std::min(covariance_[i][i] + drift, kMaxVariance);
   }
+}
+
+// A coefficient below 0 becomes 0, and the others move as far as they depend on it (projection onto
+// the constraint, Simon, ch. 7.5). Cut off alone it would take the correction with it: where the
+// others rise because it falls, every step would push them further away.
+void CostModel::keep_positive() {
+  for (std::size_t round = 0; round < kSize; ++round) {
+    const auto lowest = std::ranges::min_element(coefficients_);
+    if (*lowest >= 0) return;
+    const auto i = static_cast<std::size_t>(lowest - coefficients_.begin());
+    const double excess = *lowest / covariance_[i][i];
+    for (std::size_t j = 0; j < kSize; ++j) coefficients_[j] -= covariance_[j][i] * excess;
+    coefficients_[i] = 0;
+  }
+  for (double& c : coefficients_) c = std::max(c, 0.0);
 }
 
 int CostModel::max_chunk(const StepLoad& load, std::int64_t start, double seconds,

@@ -29,6 +29,7 @@ class CostModel {
   using Features = std::array<double, kSize>;
   static Features features(const StepLoad& load);
   double dot(const Features& x) const;
+  void keep_positive();
 
   std::array<double, kSize> coefficients_{};
   std::array<std::array<double, kSize>, kSize> covariance_{};

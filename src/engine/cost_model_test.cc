@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <random>
 
 namespace millrace::engine {
@@ -65,6 +67,81 @@ TEST(CostModel, FollowsADeviceThatBecomesSlower) {
   for (int i = 0; i < 500; ++i) model.observe(decodes(8, 700), 0.010);
   for (int i = 0; i < 1500; ++i) model.observe(decodes(8, 700), 0.030);
   EXPECT_NEAR(model.predict(decodes(8, 700)), 0.030, 0.003);
+}
+
+// Sixteen users whose prompts come in chunks that the model itself allows, as the scheduler asks
+// it, on a device as CPUs are: the first rows of a step cost several times as much each as those of
+// a large chunk, so no line fits.
+class BentDevice {
+ public:
+  explicit BentDevice(std::uint32_t seed) : random_(seed) {}
+
+  void serve(CostModel& model, int num_steps, double first_hiccup) {
+    for (int step = 0; step < num_steps; ++step) {
+      const StepLoad load = plan(model);
+      const double hiccup = step == 0 ? first_hiccup : 1;
+      model.observe(load, seconds(load) * noise_(random_) * hiccup);
+      for (User& user : users_) user.advance();
+    }
+  }
+  static double seconds(const StepLoad& load) {
+    const double rows = load.num_new_tokens;
+    return 0.018 + 1.4e-3 * std::min(rows, 16.0) + 0.33e-3 * rows;
+  }
+
+ private:
+  static constexpr int kPrompt = 128, kAnswer = 64, kChunk = 512;
+  struct User {
+    int prompt_left = kPrompt, answer_left = 0;
+    void advance() {
+      if (prompt_left == 0 && answer_left-- == 0) *this = {};
+    }
+  };
+  StepLoad plan(const CostModel& model) {
+    StepLoad load;
+    for (const User& user : users_) {
+      if (user.prompt_left == 0) load = with_chunk(load, kPrompt + kAnswer - user.answer_left, 1);
+    }
+    const double limit = load.num_new_tokens == 0 ? 1e9 : 3 * model.predict(load);
+    const bool forced = ++num_steps_without_prefill_ > 4;
+    for (User& user : users_) {
+      const int done = kPrompt - user.prompt_left, room = kChunk - load.num_new_tokens;
+      int chunk = model.max_chunk(load, done, limit, std::min(user.prompt_left, room));
+      if (chunk == 0 && forced) chunk = std::min(user.prompt_left, 16);
+      if (chunk == 0) continue;
+      num_steps_without_prefill_ = 0;
+      load = with_chunk(load, done, chunk);
+      user.prompt_left -= chunk;
+      user.answer_left = kAnswer;
+    }
+    return load;
+  }
+
+  std::mt19937 random_;
+  std::normal_distribution<double> noise_{1.0, 0.1};
+  User users_[16];
+  int num_steps_without_prefill_ = 0;
+};
+
+TEST(CostModel, IsNotDrivenAwayByADeviceThatIsNoLine) {
+  for (std::uint32_t seed = 1; seed <= 20; ++seed) {
+    CostModel model;
+    BentDevice(seed).serve(model, 400, 1);
+    EXPECT_LT(model.mean_relative_error(), 0.3) << "seed " << seed;
+  }
+}
+
+TEST(CostModel, RecoversFromHiccupsWhileItLearns) {
+  for (std::uint32_t seed = 1; seed <= 20; ++seed) {
+    CostModel model;
+    const StepLoad prompt = with_chunk({}, 0, 128);
+    model.observe(prompt, 8 * BentDevice::seconds(prompt));
+    for (int i = 0; i < 63; ++i) {
+      model.observe(decodes(1, 128 + i), BentDevice::seconds(decodes(1, 1)));
+    }
+    BentDevice(seed).serve(model, 400, 20);
+    EXPECT_LT(model.mean_relative_error(), 0.4) << "seed " << seed;
+  }
 }
 
 TEST(CostModel, LargestChunkFitsAndTheNextDoesNot) {
