@@ -15,18 +15,19 @@ ExecView for_base(const ExecView& exec) {
   return view;
 }
 
-// Below this many rows f32 and f16 weights, which only the base table multiplies exactly, are left
-// to it.
-constexpr int kTileRows = 5;
+// Below this many rows the base table is faster, and exact with plain weights. It reads several
+// panels of codes side by side for two rows at most.
+constexpr int kTileRows = 5, kCodeRows = 3;
 
 Way way_of(const ExecView& exec, const GemmArgs& args) {
   if (exec.precision == Precision::exact) return Way::base;
-  bool few = true, i8 = true;
+  bool few = true, codes = true, i8 = true;
   for (int p = 0; p < args.num_parts; ++p) {
     few = few && few_can(args.parts[p].weight->kind);
+    codes = codes && args.parts[p].weight->kind != DType::bf16;
     i8 = i8 && args.parts[p].weight->kind == DType::i8;
   }
-  if (few && args.m <= kFewRows && args.m >= kTileRows) return Way::few;
+  if (few && args.m <= kFewRows && args.m >= (codes ? kCodeRows : kTileRows)) return Way::few;
   if (i8 && exec.precision == Precision::fast && args.m > kFewRows) return Way::bytes;
   return args.m < kTileRows ? Way::base : Way::tiles;
 }
