@@ -36,27 +36,40 @@ double best_seconds(int threads, Work work) {
   return best;
 }
 
+// All of it by XOR, asking `ahead` bytes further on for every line where that is not 0.
+template <size_t ahead>
+void read_all(const char* memory) {
+  __m256i sum[4] = {};
+  for (size_t i = 0; i < kBytes; i += 128) {
+    if constexpr (ahead != 0) {
+      _mm_prefetch(memory + i + ahead, _MM_HINT_T0);
+      _mm_prefetch(memory + i + ahead + 64, _MM_HINT_T0);
+    }
+    for (size_t v = 0; v < 4; ++v) {
+      const auto* at = reinterpret_cast<const __m256i*>(memory + i + 32 * v);
+      sum[v] = _mm256_xor_si256(sum[v], _mm256_load_si256(at));
+    }
+  }
+  const __m256i all =
+      _mm256_xor_si256(_mm256_xor_si256(sum[0], sum[1]), _mm256_xor_si256(sum[2], sum[3]));
+  volatile long long keep = _mm256_extract_epi64(all, 0);
+  (void)keep;
+}
+
+// The better of two ways: some machines deliver a fifth more where memory is asked for early,
+// others less.
 double read_gb_per_s(int threads) {
   std::vector<char*> memory;
   for (int t = 0; t < threads; ++t) {
     memory.push_back(static_cast<char*>(std::aligned_alloc(1 << 21, kBytes)));
     std::memset(memory.back(), 1, kBytes);
   }
-  const double seconds = best_seconds(threads, [&](int t) {
-    __m256i sum[4] = {};
-    for (size_t i = 0; i < kBytes; i += 128) {
-      for (size_t v = 0; v < 4; ++v) {
-        sum[v] = _mm256_xor_si256(sum[v], _mm256_load_si256(reinterpret_cast<const __m256i*>(
-                                              memory[static_cast<size_t>(t)] + i + 32 * v)));
-      }
-    }
-    const __m256i all =
-        _mm256_xor_si256(_mm256_xor_si256(sum[0], sum[1]), _mm256_xor_si256(sum[2], sum[3]));
-    volatile long long keep = _mm256_extract_epi64(all, 0);
-    (void)keep;
-  });
+  const double plain =
+      best_seconds(threads, [&](int t) { read_all<0>(memory[static_cast<size_t>(t)]); });
+  const double early =
+      best_seconds(threads, [&](int t) { read_all<1024>(memory[static_cast<size_t>(t)]); });
   for (char* p : memory) std::free(p);
-  return static_cast<double>(threads) * kBytes / seconds / 1e9;
+  return static_cast<double>(threads) * kBytes / std::min(plain, early) / 1e9;
 }
 
 // Tera-operations a second of one instruction that does `operations`, in ten chains that wait for
