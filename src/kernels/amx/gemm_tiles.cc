@@ -1,7 +1,7 @@
 // Many rows: bf16 tiles, two by two.
 //
 //   x, once a call:     A as bf16 [rows][k], shared by all parts and threads
-//   threads a piece:    pairs of panels (gated: panel j of gate and of up are a pair)
+//   threads:            pairs of panels (gated: panel j of gate and of up are a pair)
 //     for each run of k (kRunTiles at most): the pair's B tiles are widened into 36 KiB of L1,
 //       for 32 rows of x: C[2][2] += A[2][run]·B[run][2] in tiles, kept in L2 between runs; the
 //       last run's epilogue goes on while the next 32 rows are multiplied
@@ -11,8 +11,8 @@
 // a piece; up to kMostPairs sums then lie in L2.
 //
 // B must lie in L1 and A in L2: with both in L2 the tile loads halve the speed. A is therefore
-// loaded with the hint that keeps it from displacing B (tileloaddt1). Measured with data that is
-// not zero, tiles multiply at 80 % of the rate that they reach on zeros, however they are fed.
+// loaded with the hint that keeps it from displacing B (tileloaddt1). What else was tried:
+// docs/decisions/0011-feeding-tiles-and-memory.md.
 #include "kernels/amx/finish.h"
 #include "kernels/amx/gemm.h"
 #include "kernels/amx/operand.h"
