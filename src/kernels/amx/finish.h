@@ -20,7 +20,7 @@ struct Finisher {
   int column = 0;  // its first
   int left = 0;    // rows of these 32
   int behind = 0;  // rows of x from the next one on
-  int each = 0;    // groups of rows a step
+  int each = 0;    // rows a step
   int panels = 0;
   bool gated = false, stream = false;
   __mmask16 mask[2] = {};
@@ -60,113 +60,56 @@ struct Finisher {
   void start(const float* from, int steps) {
     sums = from;
     left = behind < kRows ? behind : kRows;
-    each = (left + kAtOnce - 1) / kAtOnce;  // groups
-    each = (each + steps - 1) / steps;
+    each = (left + steps - 1) / steps;
   }
 
   void step() {
-    for (int i = 0; i < each && left > 0; ++i) finish_some();
+    for (int i = 0; i < each && left > 0; ++i) finish_row();
   }
   void rest() {
-    while (left > 0) finish_some();
+    while (left > 0) finish_row();
   }
 
  private:
-  static constexpr int kAtOnce =
-      4;  // rows: their arithmetic overlaps, and constants are loaded once
   static constexpr int kRowsAhead = 8;
 
-  void finish_some() {
-    if (left >= kAtOnce) return finish<kAtOnce>();
-    finish<1>();
-  }
-
-  template <int rows>
-  void finish() {
-    __m512 v[rows];
-    load<rows>(0, v);
-    activate<rows>(v);
+  void finish_row() {
     if (gated) {
-      __m512 up[rows];
-      load<rows>(1, up);
-#pragma GCC unroll 4
-      for (int r = 0; r < rows; ++r) v[r] = _mm512_mul_ps(v[r], up[r]);
+      put(0, _mm512_mul_ps(activated(0), with_bias(1)));
+    } else {
+      put(0, activated(0));
+      if (panels == 2) put(1, activated(1));
     }
-    put<rows>(0, v);
-    if (panels == 2) {
-      load<rows>(1, v);
-      activate<rows>(v);
-      put<rows>(1, v);
-    }
-    sums += 16 * rows;
+    sums += 16;
     if (operand != nullptr) {
-      operand += rows * operand_bytes;
+      operand += operand_bytes;
     } else {
-      out += rows * out_stride;
+      out += out_stride;
     }
-    left -= rows;
-    behind -= rows;
+    --left;
+    --behind;
   }
+  __m512 with_bias(int i) const {
+    return _mm512_add_ps(_mm512_load_ps(sums + i * kBetween), _mm512_load_ps(bias[i]));
+  }
+  __m512 activated(int i) const { return activate16(args->epilogue, with_bias(i)); }
 
-  template <int rows>
-  void load(int i, __m512* v) const {
-    const __m512 b = _mm512_load_ps(bias[i]);
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; ++r) {
-      v[r] = _mm512_add_ps(_mm512_load_ps(sums + i * kBetween + 16 * r), b);
+  void put(int i, __m512 v) const {
+    if (operand != nullptr) {
+      const int first = column + 16 * i;
+      prefetch_rows_ahead(operand + 2 * first, operand_bytes);
+      return put_operand16(operand, first, v, order);
     }
-  }
-
-  template <int rows>
-  void activate(__m512* v) const {
-    const auto all = [&](auto f) {
-#pragma GCC unroll 4
-      for (int r = 0; r < rows; ++r) v[r] = f(v[r]);
-    };
-    switch (args->epilogue) {
-      case Epilogue::none:
-        return;
-      case Epilogue::silu:
-      case Epilogue::silu_mul:
-        return all([](__m512 x) { return silu16(x); });
-      case Epilogue::gelu_tanh:
-      case Epilogue::gelu_tanh_mul:
-        return all([](__m512 x) { return gelu_tanh16(x); });
-      case Epilogue::gelu_erf:
-        return all([](__m512 x) { return gelu_erf16(x); });
-      case Epilogue::relu:
-        return all([](__m512 x) { return _mm512_max_ps(x, _mm512_setzero_ps()); });
-    }
-  }
-
-  template <int rows>
-  void put(int i, const __m512* v) const {
-    if (operand != nullptr) return put_in_operand<rows>(column + 16 * i, v);
     float* to = out + 16 * i;
-    if (args->accumulate) {
-      for (int r = 0; r < rows; ++r, to += out_stride) {
-        if (behind > kRowsAhead) __builtin_prefetch(to + kRowsAhead * out_stride, 1);
-        _mm512_mask_storeu_ps(to, mask[i], _mm512_add_ps(v[r], _mm512_maskz_loadu_ps(mask[i], to)));
-      }
-    } else if (stream && mask[i] == 0xffff) {
-      for (int r = 0; r < rows; ++r, to += out_stride) _mm512_stream_ps(to, v[r]);
-    } else {
-      for (int r = 0; r < rows; ++r, to += out_stride) {
-        if (behind > kRowsAhead) __builtin_prefetch(to + kRowsAhead * out_stride, 1);
-        _mm512_mask_storeu_ps(to, mask[i], v[r]);
-      }
-    }
+    if (stream && mask[i] == 0xffff) return _mm512_stream_ps(to, v);
+    prefetch_rows_ahead(to, static_cast<size_t>(out_stride) * sizeof(float));
+    if (args->accumulate) v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(mask[i], to));
+    _mm512_mask_storeu_ps(to, mask[i], v);
   }
-
-  template <int rows>
-  void put_in_operand(int first, const __m512* v) const {
-    uint8_t* to = operand;
-    for (int r = 0; r < rows; ++r, to += operand_bytes) {
-      if (behind > kRowsAhead) {
-        __builtin_prefetch(to + kRowsAhead * operand_bytes + 2 * first, 1);
-      }
-      put_operand16(to, first, v[r], order);
-    }
+  // For writing: a store that waits for its line holds up the tile loads behind it.
+  void prefetch_rows_ahead(const void* to, size_t bytes_a_row) const {
+    if (behind <= kRowsAhead) return;
+    __builtin_prefetch(static_cast<const uint8_t*>(to) + kRowsAhead * bytes_a_row, 1);
   }
 };
 
