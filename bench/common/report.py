@@ -70,6 +70,22 @@ def how(rows):
     return lines
 
 
+def of_commits(rows):
+    """Which rows are of which commit, where they are not all of one."""
+    by_commit = {}
+    for row in rows:
+        by_commit.setdefault(row.get("commit"), []).append(row["name"])
+    if len(by_commit) < 2:
+        return []
+    return ["## Commits", *(f"- {cell(commit)}: {cell(together(names, 8))}" for commit, names in by_commit.items()), ""]
+
+
+def rounds_of(head, rows):
+    """"5", or "3 to 5" where rows were measured by different numbers."""
+    most = [row["rounds"] for row in rows if row["rounds"]] or [head["rounds"]]
+    return f"{min(most)}" if min(most) == max(most) else f"{min(most)} to {max(most)}"
+
+
 def machine_lines(head):
     machine = head["machine"]
     cpu = machine["doctor"].get("cpu", {})
@@ -86,7 +102,7 @@ def machine_lines(head):
 def to_markdown(head, rows, not_measured, svg_name, title="CPU against its peers"):
     known = [row["met"] for row in rows if row["met"] is not None]
     parts = [f"# {title}, {head['date']}", "",
-             f"Commit {cell(head['commit'])}, {cell(head['binary'])}, median of {head['rounds']} alternating rounds, smallest and largest in brackets. "
+             f"Commit {cell(head['commit'])}, {cell(head['binary'])}, median of {rounds_of(head, rows)} alternating rounds, smallest and largest in brackets. "
              "Ratios say how much better we are, for times and errors too. Limits are what `bench/ceilings.cc` reached beside each row. "
              f"{sum(known)} of {len(known)} goals met, {len(rows) - len(known)} without verdict.", ""]
     if head["quick"]:
@@ -96,5 +112,5 @@ def to_markdown(head, rows, not_measured, svg_name, title="CPU against its peers
         parts += ["## What went wrong", *reasons(rows), ""]
     if not_measured:
         parts += ["## Not measured yet", *(f"- {cell(name)}: {cell(reason)}" for name, reason in not_measured), ""]
-    parts += ["## Machine", *machine_lines(head), "", "## How", *how(rows), ""]
+    parts += [*of_commits(rows), "## Machine", *machine_lines(head), "", "## How", *how(rows), ""]
     return "\n".join(parts)

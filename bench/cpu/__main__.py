@@ -8,6 +8,7 @@ import sys
 from common import machine
 from common.bars import to_svg
 from common.cores import ROOT, first_cores, pin
+from common.earlier import rows_of, with_earlier
 from common.jobs import result_of
 from common.measure import alternate
 from common.process import Failure
@@ -30,6 +31,7 @@ def options():
         help="llama.cpp of bench/peers/build_llamacpp; DIR-avx2 and DIR-avx512 hold narrower builds [build/peers/llamacpp]")
     add("--text", type=path, metavar="FILE", help="accuracy is measured on its first 20,480 tokens [the 2,048 of the goldens]")
     add("--out", type=path, metavar="FILE", help="the JSON; .md and .svg beside it [bench/results/<date>-cpu.json]")
+    add("--add", action="store_true", help="rows of --out that are not measured now stay in it")
     return parser.parse_args()
 
 
@@ -90,6 +92,7 @@ def main():
     a = options()
     setup = Setup(binary=a.binary.resolve(), models=a.models.resolve(), smollm2=a.smollm2.resolve(), peers=a.peer_dir.resolve(),
                   cores=first_cores(a.threads), rounds=1 if a.quick else a.rounds, quick=a.quick, text=a.text)
+    names = [row.name for job in Plan(setup).jobs() for row in job.rows]
     jobs = selected(Plan(setup).jobs(), a.rows)
     if a.list or not jobs:
         print("\n".join(row.name for job in jobs for row in job.rows) or "no row has such a name")
@@ -97,14 +100,15 @@ def main():
     pin(setup.cores)
     head = machine.head(setup)
     out = a.out or ROOT / "bench" / "results" / f"{head['date']}-cpu.json"
+    earlier = rows_of(out) if a.add else []
     ceilings, rows = machine.Ceilings(), []
     for i, job in enumerate(jobs):
         print(f"[{i + 1}/{len(jobs)}] {job.rows[0].name}", flush=True)
-        rows += measure(job, setup, ceilings)
+        rows += [{**row, "commit": head["commit"]} for row in measure(job, setup, ceilings)]
         for row in rows[-len(job.rows):]:
             say(row)
         head["machine"]["ceilings"] = machine.highest(ceilings.all)
-        write(out, head, rows)  # after every job: an interrupted run keeps what it has
+        write(out, head, with_earlier(rows, earlier, names))  # after every job: an interrupted run keeps what it has
     print(f"written: {out}, and .md and .svg beside it")
     return 0
 

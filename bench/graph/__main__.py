@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from common import machine
 from common.bars import to_svg
 from common.cores import ROOT, first_cores, pin
+from common.earlier import rows_of, with_earlier
 from common.jobs import result_of
 from common.measure import alternate
 from common.process import Failure
@@ -41,6 +42,7 @@ def options():
     add("--models", type=path, default=ROOT / "build/bench-models", metavar="DIR", help="graphs, made when missing")
     add("--binary", type=path, default=ROOT / "build/release/millrace", metavar="FILE", help="[build/release/millrace]")
     add("--out", type=path, metavar="FILE", help="the JSON; .md and .svg beside it [bench/results/<date>-graph.json]")
+    add("--add", action="store_true", help="rows of --out that are not measured now stay in it")
     return parser.parse_args()
 
 
@@ -67,6 +69,7 @@ def main():
     a = options()
     setup = Setup(binary=a.binary.resolve(), models=a.models.resolve(), cores=first_cores(a.threads), rounds=a.rounds,
                   seconds=a.seconds, quick=False)
+    names = [row.name for job in Plan(setup).jobs() for row in job.rows]
     jobs = [job for job in Plan(setup).jobs() if re.search(a.rows, job.rows[0].name, re.IGNORECASE)]
     if a.list or not jobs:
         print("\n".join(row.name for job in jobs for row in job.rows) or "no row has such a name")
@@ -74,16 +77,17 @@ def main():
     pin(setup.cores)
     head = machine.head(setup)
     out = a.out or ROOT / "bench" / "results" / f"{head['date']}-graph.json"
+    earlier = rows_of(out) if a.add else []
     rows = []
     for i, job in enumerate(jobs):
         print(f"[{i + 1}/{len(jobs)}] {job.rows[0].name}", flush=True)
-        found = measure(job, setup)
+        found = [{**row, "commit": head["commit"]} for row in measure(job, setup)]
         for row in found:
             verdict = {True: "met", False: "not met", None: "no verdict"}[row["met"]]
             print(f"{row['name']}: {number(row['ours'])} against {number(row['peer'])} {row['unit']}, {number(row['ratio'])}×; "
                   f"goal {row['goal'] or 'none'}: {verdict}", flush=True)
         rows += found
-        write(out, head, rows)  # after every job: an interrupted run keeps what it has
+        write(out, head, with_earlier(rows, earlier, names))  # after every job: an interrupted run keeps what it has
     print(f"written: {out}, and .md and .svg beside it")
     return 0
 

@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from common.bars import to_svg
+from common.earlier import rows_of, with_earlier
 from common.goals import Goal, ratio, series
 from common.jobs import Job, Row, result_of
 from common.machine import highest, limits
@@ -192,3 +193,16 @@ def test_divergences_are_read_from_what_the_programs_print():
     assert llama_kl("Mean PPL(Q): 1\nMean    KLD:   0.002914 ±   0.000100\nMaximum KLD:   0.5\n") == 0.002914
     with pytest.raises(Failure):
         llama_kl("nothing of the kind")
+
+
+def test_rows_of_an_earlier_report_stay_in_their_place(tmp_path):
+    old = [{**measured(speeds(1), speeds(1), SPEED), "name": name} for name in ("a", "gone", "b")]
+    path = tmp_path / "report.json"
+    path.write_text(to_json({**HEAD, "commit": "old"}, old, []))
+    now = [{**measured(speeds(7, 7), speeds(1, 1), SPEED), "name": "b", "commit": "new"}]
+    rows = with_earlier(now, rows_of(path), ["b", "c", "a"])
+    assert [(row["name"], row["ours"], row["commit"]) for row in rows] == [("b", 7, "new"), ("a", 1, "old"), ("gone", 1, "old")]
+    text = to_markdown(HEAD, rows, [], "bars.svg")
+    assert "- old: a; gone" in text and "- new: b" in text and "1 to 2 alternating rounds" in text
+    assert "## Commits" not in to_markdown(HEAD, now, [], "bars.svg")
+    assert rows_of(tmp_path / "none.json") == []
