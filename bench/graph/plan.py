@@ -2,7 +2,7 @@
 from common.goals import Goal
 from common.jobs import Job, Row
 from graph.peers.echo import BareEcho, BareGrpc
-from graph.peers.loading import Beside, Pace, Reloaded, TwoModels
+from graph.peers.loading import Beside, BesideLoop, Pace, Reloaded, TwoModels
 from graph.peers.runtime import BenchmarkApp
 from graph.peers.services import Millrace, MillraceGrpc, PythonService
 from graph.requests import of_graph, picture_message
@@ -66,6 +66,9 @@ class Plan:
             pace = Pace(TwoModels(self.setup, serves, comes))
             yield Job(Beside(self.setup, serves, comes, pace, True), Beside(self.setup, serves, comes, pace, False),
                       [Row(f"{shape} at 70 % load while 1 GB is loaded, p99", "µs", "p99_us", Goal(1 / 1.1), higher=False)], serves)
+            yield Job(BesideLoop(self.setup, serves, comes, pace), Beside(self.setup, serves, comes, pace, False),
+                      [Row(f"{shape} at 70 % load beside an idle-priority loop, p99", "µs", "p99_us", higher=False)], serves,
+                      note="what the machine's scheduler takes for any work in the background: the row above cannot do better")
         comes = self.file("resnet50")
         yield Job(Reloaded(self.setup, self.file("identity"), comes), None,
                   [Row("memory after 100 loads and unloads", "MiB", "grown_mib", Goal(at_most=32), higher=False)], comes, most_rounds=1)

@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import statistics
+import subprocess
 import tempfile
 import threading
 import time
@@ -14,7 +15,7 @@ import urllib.request
 
 from common.millrace import OurBinary
 from common.process import Failure, free_port, server_process
-from graph.programs import http_load
+from graph.programs import http_load, program
 from graph.requests import of_graph
 
 CONNECTIONS = 8
@@ -119,6 +120,23 @@ class Beside(TwoModels):
         finally:
             over.set()
             thread.join()
+
+
+class BesideLoop(Beside):
+    """The same while a process apart counts at idle priority: it touches no memory and takes no lock, so what it costs is the
+    machine's scheduling, and no load beside a model can cost less."""
+
+    def __init__(self, setup, serves, comes, pace):
+        super().__init__(setup, serves, comes, pace, False)
+        self.flags = [f"{SHARE:.0%} load", "a loop of SCHED_IDLE in a process apart"]
+
+    def run(self):
+        loop = subprocess.Popen([program("idle_loop")])
+        try:
+            return super().run()
+        finally:
+            loop.kill()
+            loop.wait()
 
 
 class Reloaded(TwoModels):
