@@ -193,12 +193,13 @@ void ModelStore::finish_load(Entry& entry, Result<ModelHandle> model) {
   }
 }
 
-// Beside models that serve, what a load computes takes only what they leave.
+// Beside models that serve, what a load computes takes only what they leave. Nobody is served while
+// a server with many models starts: each would wait for whatever else the machine does.
 Result<std::unique_ptr<Servable>> ModelStore::load_servable(const FoundModel& found,
                                                             LoadContext& context) {
   const bool beside_others = [&] {
     std::lock_guard lock(mutex_);
-    return num_alive_ > 0;
+    return was_asked_ && num_alive_ > 0;
   }();
   std::optional<GivingWay> giving_way;
   if (beside_others) giving_way.emplace(kMostTimeGivingWay);

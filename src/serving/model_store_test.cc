@@ -1,12 +1,15 @@
 #include "serving/model_store.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <atomic>
 #include <chrono>
 #include <future>
+#include <map>
 #include <thread>
 
+#include "base/giving_way.h"
 #include "serving/fake_model.h"
 #include "serving/model_store_entries.h"
 
@@ -54,6 +57,28 @@ class StoreTest : public testing::Test {
   ModelControl control = ModelControl::none;
   std::vector<std::string> startup;
 };
+
+TEST_F(StoreTest, ALoadGivesWayOnlyBesideModelsThatAreAskedFor) {
+  if (!GivingWay::is_possible()) GTEST_SKIP() << "threads may not be set back here";
+  for (const char* file : {"one.fake", "two.fake", "three.fake", "four.fake"}) folder.file(file);
+  std::map<std::string, int> policies;
+  backend.prepare = [&](const ModelSpec& spec, FakeServable&) -> Status {
+    policies[spec.name] = sched_getscheduler(0);
+    return {};
+  };
+  control = ModelControl::explicit_only;
+  startup = {"one", "two"};
+  auto store = open();
+  ASSERT_TRUE(store->wait_until_loaded(5s));
+  ASSERT_TRUE(store->find("one"));
+  for (const char* name : {"three", "four"}) {
+    ASSERT_TRUE(store->load(name));
+    ASSERT_TRUE(store->wait_until_loaded(5s));
+  }
+  const std::map<std::string, int> expected = {
+      {"one", SCHED_OTHER}, {"two", SCHED_OTHER}, {"three", SCHED_IDLE}, {"four", SCHED_IDLE}};
+  EXPECT_EQ(policies, expected);
+}
 
 TEST_F(StoreTest, LoadsInTheBackgroundAndLends) {
   folder.file("One.fake");
