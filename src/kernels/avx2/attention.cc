@@ -38,9 +38,9 @@ struct Source {
   }
 };
 
-// Positions [begin, end) of K or V, and what is asked for while they are computed with: as many of
-// the pass after this one, evenly over all iterations, for only so many lines can be under way.
-// Hardware does not look past the end of a block.
+// Positions [begin, end) of K or V, and what is asked for meanwhile: those of the next pass, evenly
+// over all iterations, because only so many lines can be under way. Hardware does not look past the
+// end of a block.
 struct Pass {
   int begin, end;
   const uint8_t* from[kSteps];
@@ -57,7 +57,7 @@ struct Pass {
     }
   }
 
-  // The next one is of [next, last) and every group of rows asks for its part.
+  // The next pass is of [next, last); every group of rows asks for its part.
   void ask(const Source& source, bool of_v, int next, int last, int groups) {
     if (next >= last) return;
     const auto parts = static_cast<size_t>(groups);
