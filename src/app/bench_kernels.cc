@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <map>
@@ -11,7 +10,9 @@
 #include <utility>
 #include <vector>
 
+#include "app/bench_attention.h"
 #include "app/bench_command.h"
+#include "app/bench_kernel_row.h"
 #include "base/json.h"
 #include "base/version.h"
 #include "kernels/ceilings.h"
@@ -28,6 +29,12 @@ struct Shape {
   std::string name;
   int n = 0, k = 0;
 };
+
+const std::map<std::string, AttentionHeads>& known_heads() {
+  static const std::map<std::string, AttentionHeads> kHeads = {
+      {"smollm2-135m", {9, 3, 64}}, {"qwen2.5-0.5b", {14, 2, 64}}, {"llama-3.2-1b", {32, 8, 64}}};
+  return kHeads;
+}
 
 // The products of one layer, each by itself.
 const std::map<std::string, std::vector<Shape>>& known_shapes() {
@@ -134,36 +141,12 @@ class Weights {
   std::size_t at_ = 0;
 };
 
-struct Row {
-  std::string op, kind;
-  int m = 0, n = 0, k = 0;
-  double seconds = 0, bytes_per_second = 0, flops = 0;
-  double of_bandwidth = 0, of_compute = 0;
-};
-
-// The median of single calls over `seconds`, after one that warms up.
-template <class Call>
-double median_seconds(double seconds, const Call& call) {
-  using SteadyClock = std::chrono::steady_clock;
-  call();
-  std::vector<double> times;
-  const auto start = SteadyClock::now();
-  while (times.size() < 5 ||
-         std::chrono::duration<double>(SteadyClock::now() - start).count() < seconds) {
-    const auto began = SteadyClock::now();
-    call();
-    times.push_back(std::chrono::duration<double>(SteadyClock::now() - began).count());
-    if (times.size() >= 100'000) break;
-  }
-  std::ranges::nth_element(times, times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2));
-  return times[times.size() / 2];
-}
-
-Row measure(Ops& ops, Weights& weights, const Shape& shape, DType kind, int m, double seconds) {
+KernelRow measure(Ops& ops, Weights& weights, const Shape& shape, DType kind, int m,
+                  double seconds) {
   const auto rows = static_cast<std::size_t>(m);
   std::vector<float> x(rows * static_cast<std::size_t>(shape.k), 0.5f);
   std::vector<float> out(rows * static_cast<std::size_t>(shape.n));
-  Row row{.op = shape.name, .kind = dtype_name(kind), .m = m, .n = shape.n, .k = shape.k};
+  KernelRow row{.op = shape.name, .kind = dtype_name(kind), .m = m, .n = shape.n, .k = shape.k};
   row.seconds = median_seconds(seconds, [&] {
     kernels::gemm(ops, {.x = x.data(),
                         .x_stride = shape.k,
@@ -193,7 +176,7 @@ void print_head(const Ops& ops, const kernels::Ceilings& c) {
              "kind", "microseconds", "GB/s", "GFLOPS", "of memory", "of compute");
 }
 
-void print_row(const Row& row) {
+void print_row(const KernelRow& row) {
   fmt::print("{:<10}{:>7}{:>7}{:>6}  {:<6}{:>12.1f}{:>10.2f}{:>10.1f}{:>10.1f} %{:>10.1f} %\n",
              row.op, row.n, row.k, row.m, row.kind, row.seconds * 1e6, row.bytes_per_second / 1e9,
              row.flops / 1e9, 100 * row.of_bandwidth, 100 * row.of_compute);
@@ -201,7 +184,7 @@ void print_row(const Row& row) {
 }
 
 json::object rows_json(const Ops& ops, const kernels::Ceilings& c, const BenchKernels& command,
-                       const std::vector<Row>& rows) {
+                       const std::vector<KernelRow>& rows) {
   json::object out;
   out["millrace_bench"] = 1;
   out["kind"] = "kernels";
@@ -214,7 +197,7 @@ json::object rows_json(const Ops& ops, const kernels::Ceilings& c, const BenchKe
                                  {"bf16_flops", c.bf16_flops},
                                  {"int8_ops", c.int8_ops}};
   json::array list;
-  for (const Row& row : rows) {
+  for (const KernelRow& row : rows) {
     list.push_back(json::object{{"op", row.op},
                                 {"m", row.m},
                                 {"n", row.n},
@@ -235,6 +218,7 @@ struct Plan {
   Precision precision = Precision::standard;
   std::vector<Shape> shapes;
   std::vector<DType> kinds;
+  std::vector<AttentionHeads> heads;  // of the models that --shapes names
 };
 
 Result<Plan> make_plan(const BenchKernels& command) {
@@ -249,9 +233,18 @@ Result<Plan> make_plan(const BenchKernels& command) {
   } else if (command.precision != "default") {
     return invalid("--precision: expected exact, default or fast");
   }
-  auto shapes = read_shapes(command.shapes.empty() ? std::vector<std::string>{"qwen2.5-0.5b"}
-                                                   : command.shapes);
+  if (!command.only.empty() && command.only != "products" && command.only != "attention") {
+    return invalid("--only: expected products or attention");
+  }
+  const std::vector<std::string> words =
+      command.shapes.empty() ? std::vector<std::string>{"qwen2.5-0.5b"} : command.shapes;
+  auto shapes = read_shapes(words);
   if (!shapes) return pass(shapes);
+  for (const std::string& word : words) {
+    if (const auto known = known_heads().find(word); known != known_heads().end()) {
+      plan.heads.push_back(known->second);
+    }
+  }
   plan.shapes = std::move(*shapes);
   for (const std::string& word :
        command.kinds.empty() ? std::vector<std::string>{"f32", "bf16", "q8_0", "q4_0", "q4_k"}
@@ -263,20 +256,32 @@ Result<Plan> make_plan(const BenchKernels& command) {
   return plan;
 }
 
-}  // namespace
+// Rows as they are measured: printed, and kept for the file.
+class Report {
+ public:
+  explicit Report(Ops& ops)
+      : ceilings_(kernels::measure_ceilings(ops)),
+        compute_(std::max(ceilings_.f32_flops, ceilings_.bf16_flops)) {
+    print_head(ops, ceilings_);
+  }
+  void add(KernelRow row) {
+    row.of_bandwidth = row.bytes_per_second / ceilings_.read_bytes_per_second;
+    row.of_compute = row.flops / compute_;
+    print_row(row);
+    rows_.push_back(std::move(row));
+  }
+  const kernels::Ceilings& ceilings() const { return ceilings_; }
+  const std::vector<KernelRow>& rows() const { return rows_; }
 
-int bench_kernels(const BenchKernels& command) {
-  const auto plan = make_plan(command);
-  if (!plan) return bench_failed(plan.error());
-  ComputePool pool(std::max(command.threads, 0));
-  Exec exec(pool, plan->precision);
-  Ops ops{*plan->table, exec};
-  const kernels::Ceilings ceilings = kernels::measure_ceilings(ops);
-  const double compute = std::max(ceilings.f32_flops, ceilings.bf16_flops);
-  print_head(ops, ceilings);
-  std::vector<Row> rows;
-  for (const Shape& shape : plan->shapes) {
-    for (const DType kind : plan->kinds) {
+ private:
+  kernels::Ceilings ceilings_;
+  double compute_;
+  std::vector<KernelRow> rows_;
+};
+
+void measure_products(Ops& ops, const Plan& plan, const BenchKernels& command, Report& report) {
+  for (const Shape& shape : plan.shapes) {
+    for (const DType kind : plan.kinds) {
       if (shape.k % static_cast<int>(dtype_block_elements(kind)) != 0 ||
           ops.table.packed_bytes(kind, shape.n, shape.k) == 0) {
         fmt::print("{:<10}{:>7}{:>7}{:>6}  {:<6}  not whole blocks\n", shape.name, shape.n, shape.k,
@@ -285,16 +290,40 @@ int bench_kernels(const BenchKernels& command) {
       }
       Weights weights(ops, kind, shape);
       for (const int m : command.rows) {
-        Row row = measure(ops, weights, shape, kind, m, command.seconds);
-        row.of_bandwidth = row.bytes_per_second / ceilings.read_bytes_per_second;
-        row.of_compute = row.flops / compute;
-        print_row(row);
-        rows.push_back(std::move(row));
+        report.add(measure(ops, weights, shape, kind, m, command.seconds));
       }
     }
   }
-  const Status done = write_whole_file(command.json_file,
-                                       dump_json(rows_json(ops, ceilings, command, rows)) + "\n");
+}
+
+void measure_attentions(Ops& ops, const Plan& plan, const BenchKernels& command, Report& report) {
+  for (const AttentionHeads& heads : plan.heads) {
+    for (const kernels::KvKind kind : {kernels::KvKind::bf16, kernels::KvKind::i8}) {
+      for (const int context : command.contexts) {
+        for (const int batch : command.batches) {
+          if (auto row = measure_attention(ops, heads, kind, batch, context, command.seconds)) {
+            report.add(std::move(*row));
+          }
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+int bench_kernels(const BenchKernels& command) {
+  const auto plan = make_plan(command);
+  if (!plan) return bench_failed(plan.error());
+  ComputePool pool(std::max(command.threads, 0));
+  Exec exec(pool, plan->precision);
+  Ops ops{*plan->table, exec};
+  Report report(ops);
+  if (command.only != "attention") measure_products(ops, *plan, command, report);
+  if (command.only != "products") measure_attentions(ops, *plan, command, report);
+  const Status done =
+      write_whole_file(command.json_file,
+                       dump_json(rows_json(ops, report.ceilings(), command, report.rows())) + "\n");
   return done ? 0 : bench_failed(done.error());
 }
 

@@ -265,6 +265,19 @@ CLI::App* add_kernels(CLI::App& bench, AllOptions& all) {
       ->allow_extra_args(false)
       ->check(CLI::Range(1, 65536))
       ->type_name("N,…");
+  command
+      ->add_option("--contexts", to.contexts,
+                   "Positions that a token attends to, for the models named. [512,4096,32768]")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(1, 1 << 20))
+      ->type_name("N,…");
+  command->add_option("--batches", to.batches, "Sequences in attention. [1,8,32]")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(1, 1024))
+      ->type_name("N,…");
+  command->add_option("--only", to.only, "products or attention. [both]")->type_name("WORD");
   command->add_option("--seconds", to.seconds, "Of each measurement. [0.2]")
       ->check(CLI::Range(0.001, 60.0))
       ->type_name("S");

@@ -69,6 +69,8 @@ struct BenchTokenizer {
 struct BenchKernels {
   std::vector<std::string> shapes, kinds;
   std::vector<int> rows{1, 8, 32, 512};
+  std::vector<int> contexts{512, 4096, 32768}, batches{1, 8, 32};
+  std::string only;  // products or attention; empty: both
   std::string cpu_isa = "auto", precision = "default";
   int threads = 0;
   double seconds = 0.2;  // of each measurement

@@ -229,10 +229,13 @@ void check(const Kernels& table, const Setup& setup, Precision precision) {
   Rig three(table, precision, 3);
   World again(table, setup);
   again.store(three);
-  const Matrix same = again.attend(three);
-  ASSERT_EQ(std::memcmp(out.values.data(), same.values.data(), sizeof(float) * out.values.size()),
-            0)
-      << "the result depends on the number of threads";
+  for (const int threads : {2, 3, 7}) {
+    Rig several(table, precision, threads);
+    const Matrix same = again.attend(several);
+    ASSERT_EQ(std::memcmp(out.values.data(), same.values.data(), sizeof(float) * out.values.size()),
+              0)
+        << "the result depends on the number of threads: " << threads;
+  }
   if (precision != Precision::exact) return;
   for (std::size_t s = 0; s < setup.seqs.size(); ++s) {
     for (int r = 0; r < setup.seqs[s].queries; r += 7) {
@@ -292,6 +295,53 @@ TEST_P(Attention, WindowAndSoftCap) {
   }
 }
 
+// Contexts of several chunks (attention_plan.h): whole ones, one position more, one less.
+const std::vector<Seq> kLong = {{256, 1}, {257, 1}, {511, 2}, {512, 1}, {513, 3}, {1100, 1}};
+
+TEST_P(Attention, LongContexts) {
+  struct Heads {
+    int heads, kv_heads;
+  };
+  for (const Heads& h : {Heads{14, 2}, Heads{4, 1}, Heads{6, 2}, Heads{2, 2}}) {
+    for (const KvKind kind : kKinds) {
+      check(table(), {.shape = {kind, 32, h.kv_heads, 64}, .heads = h.heads, .seqs = kLong},
+            Precision::exact);
+    }
+  }
+  // More heads to a KV head than a task takes rows, widths that are no whole vectors, blocks that
+  // do not divide a chunk.
+  for (const KvKind kind : kKinds) {
+    check(table(), {.shape = {kind, 48, 1, 40}, .heads = 37, .seqs = {{600, 1}, {259, 2}}},
+          Precision::exact);
+    check(table(), {.shape = {kind, 16, 2, 80}, .heads = 10, .seqs = {{770, 4}}}, Precision::exact);
+    check(table(), {.shape = {kind, 64, 2, 128}, .heads = 8, .seqs = kLong}, Precision::standard);
+  }
+}
+
+TEST_P(Attention, WindowOverChunks) {
+  for (const KvKind kind : kKinds) {
+    for (const int window : {1, 255, 256, 257, 300, 700}) {
+      check(table(), {.shape = {kind, 16, 2, 64}, .heads = 6, .window = window, .seqs = kLong},
+            Precision::exact);
+    }
+    check(
+        table(),
+        {.shape = {kind, 32, 1, 64}, .heads = 7, .soft_cap = 2, .window = 290, .seqs = {{820, 40}}},
+        Precision::exact);
+    check(table(), {.shape = {kind, 16, 2, 32}, .heads = 4, .soft_cap = 1.5f, .seqs = kLong},
+          Precision::exact);
+  }
+}
+
+// The longest is split among threads, the others are not.
+TEST_P(Attention, SequencesOfVeryDifferentLength) {
+  const std::vector<Seq> seqs = {{3000, 1}, {1, 1},     {3, 3},   {256, 1}, {40, 0},
+                                 {700, 5},  {300, 260}, {16, 16}, {257, 2}, {90, 1}};
+  for (const KvKind kind : kKinds) {
+    check(table(), {.shape = {kind, 16, 1, 32}, .heads = 3, .seqs = seqs}, Precision::exact);
+  }
+}
+
 // A long context with one key that matters: the running maximum must hold.
 TEST_P(Attention, LargeScoresDoNotOverflow) {
   for (const Precision precision : kPrecisions) {
@@ -309,6 +359,43 @@ TEST_P(Attention, LargeScoresDoNotOverflow) {
     for (int i = 0; i < 64; ++i) {
       EXPECT_NEAR(out.at(0, i), world.values[0].at(21, i), 2e-2);
       EXPECT_NEAR(out.at(1 + 30, 64 + i), world.values[1].at(21, i), 2e-2);
+    }
+  }
+}
+
+// The same where that key is in one chunk and the others are far below it.
+TEST_P(Attention, LargeScoresInOneChunk) {
+  for (const int at : {5, 255, 256, 700, 768}) {
+    Rig rig(table(), Precision::exact);
+    World world(table(), {.shape = {KvKind::f32, 16, 1, 64}, .heads = 2, .seqs = {{769, 1}}});
+    Matrix& keys = world.keys[0];
+    for (int p = 0; p < keys.rows; ++p) {
+      for (int i = 0; i < 64; ++i) keys.at(p, i) = p == at ? 40.0f : -40.0f;
+    }
+    for (float& value : world.q.values) value = 30.0f;
+    world.store(rig);
+    const Matrix out = world.attend(rig);
+    for (int i = 0; i < 64; ++i) EXPECT_NEAR(out.at(0, i), world.values[0].at(at, i), 1e-5);
+  }
+}
+
+// A chunk of one position, whose score has no maximum.
+TEST_P(Attention, NanInAChunkOfItsOwnShows) {
+  for (const KvKind kind : kKinds) {
+    for (const int context : {1, 257, 513}) {
+      for (const bool in_key : {true, false}) {
+        Rig rig(table(), Precision::exact);
+        World world(table(), {.shape = {kind, 16, 1, 64}, .heads = 2, .seqs = {{context, 1}}});
+        Matrix& where = in_key ? world.keys[0] : world.values[0];
+        where.at(context - 1, 3) = std::numeric_limits<float>::quiet_NaN();
+        world.store(rig);
+        const Matrix out = world.attend(rig);
+        for (int head = 0; head < 2; ++head) {
+          EXPECT_TRUE(std::isnan(out.at(0, head * 64 + 3)))
+              << table().name << " kind " << static_cast<int>(kind) << " key " << in_key
+              << " context " << context;
+        }
+      }
     }
   }
 }

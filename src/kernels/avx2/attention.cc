@@ -1,320 +1,384 @@
-// Flash attention over paged KV. A task takes some query rows of one sequence and one KV head; up
-// to four query vectors (rows × the heads that share this KV head) read each 16 tokens of K and V
-// together. The softmax runs online, 16 tokens at a time from the start of a block, so a vector's
-// result does not depend on what it is grouped with.
+// Attention over paged KV, a chunk of positions at a time (kernels/chunked_attention.h): scores of
+// all rows, softmax, weighted V. Rows pass over K and V in groups of up to four while 64 positions
+// of them are in the first cache.
+#include "kernels/avx2/attention_softmax.h"
 #include "kernels/avx2/kv_layout.h"
 #include "kernels/avx2/table.h"
+#include "kernels/chunked_attention.h"
 
 namespace millrace::kernels::avx2 {
 namespace {
 
-constexpr int kStep = 16;            // tokens at a time
-constexpr int kGroup = 4;            // query vectors at a time
-constexpr int kVectorsPerTask = 32;  // about
+using chunked::kChunk;
+using chunked::Row;
+using chunked::Span;
 
-struct Plan {
+constexpr int kStep = 16;  // positions that lie together in a block
+constexpr int kSteps = 4;  // of a pass
+constexpr int kPass = kStep * kSteps;
+constexpr int kRows = 16;  // of a task, at most
+
+// K and V of one KV head of a sequence.
+struct Source {
   const AttentionArgs& args;
-  KvLayout layout;
-  int heads_per_kv;
-  int heads_per_task;  // heads_per_kv, or 1 when there are too few tasks for the threads
-  int rows_per_task;
-  int* first_task;  // [num_seqs + 1], in scratch
-  uint8_t* thread_scratch;
-  size_t thread_bytes;
-};
+  const KvLayout& layout;
+  const Span& span;
 
-// What a group of query vectors carries along the context.
-struct Group {
-  int count;
-  int row[kGroup], head[kGroup];
-  int first[kGroup], last[kGroup];  // positions that each sees
-  float max[kGroup], sum[kGroup];
-  float* q;    // [head_dim][kGroup], scaled
-  float* out;  // [kGroup][v_width]
-};
-
-size_t group_bytes(const KvLayout& layout) {
-  return round_up((layout.width + layout.v_width) * kGroup * sizeof(float), 64);
-}
-
-int rows_of(const AttentionArgs& args, int seq) {
-  return args.query_start[seq + 1] - args.query_start[seq];
-}
-
-int count_tasks(const Plan& plan, int* first_task) {
-  const int head_groups = plan.args.heads / plan.heads_per_task;
-  int tasks = 0;
-  for (int s = 0; s < plan.args.num_seqs; ++s) {
-    if (first_task != nullptr) first_task[s] = tasks;
-    tasks += ceil_div(rows_of(plan.args, s), plan.rows_per_task) * head_groups;
+  const uint8_t* block(int position) const {
+    return static_cast<const uint8_t*>(args.layer_kv) +
+           static_cast<size_t>(span.blocks[position / args.shape.block_tokens]) *
+               layout.block_bytes;
   }
-  if (first_task != nullptr) first_task[plan.args.num_seqs] = tasks;
-  return tasks;
+  size_t head() const { return static_cast<size_t>(span.kv_head); }
+  size_t token(int position) const {
+    return static_cast<size_t>(position % args.shape.block_tokens);
+  }
+  size_t step_bytes(bool of_v) const {
+    return kStep * (of_v ? layout.v_width : layout.width) * layout.element;
+  }
+};
+
+// Positions [begin, end) of K or V, and what is asked for meanwhile: those of the next pass, evenly
+// over all iterations, because only so many lines can be under way. Hardware does not look past the
+// end of a block.
+struct Pass {
+  int begin, end;
+  const uint8_t* from[kSteps];
+  const uint8_t* ahead[kSteps];
+  size_t each;  // bytes to ask for in an iteration over 16 elements
+
+  Pass(const Source& source, bool of_v, int first, int last) : begin(first), end(last), each(0) {
+    for (int s = 0; begin + kStep * s < end; ++s) {
+      const int position = begin + kStep * s;
+      const size_t token = source.token(position);
+      from[s] = source.block(position) + (of_v ? source.layout.v_at(source.head(), token)
+                                               : source.layout.k_at(source.head(), 0, token));
+      ahead[s] = from[s];
+    }
+  }
+
+  // The next pass is of [next, last); every group of rows asks for its part.
+  void ask(const Source& source, bool of_v, int next, int last, int groups) {
+    if (next >= last) return;
+    const auto parts = static_cast<size_t>(groups);
+    each = (kStep * source.layout.element + parts - 1) / parts;
+    for (int s = 0; begin + kStep * s < end; ++s) {
+      const int position = smaller(next + kStep * s, last - 1);
+      ahead[s] =
+          source.block(position) +
+          (of_v ? source.layout.v_at(source.head(), 0) : source.layout.k_at(source.head(), 0, 0)) +
+          source.token(position) / kStep * source.step_bytes(of_v);
+    }
+  }
+};
+
+MILLRACE_INLINE void prefetch(const uint8_t* at) {
+  _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T0);
 }
 
+// Sixteen neighbours as f32. Of bf16, a holds the even ones and b the odd ones, which costs half as
+// much; put_in_order undoes it.
 template <KvKind kKind>
-MILLRACE_INLINE __m256 load_kv(const uint8_t* from) {
+MILLRACE_INLINE void load_sixteen(const uint8_t* from, __m256& a, __m256& b) {
+  if constexpr (kKind == KvKind::f32) {
+    a = _mm256_loadu_ps(reinterpret_cast<const float*>(from));
+    b = _mm256_loadu_ps(reinterpret_cast<const float*>(from) + 8);
+  } else if constexpr (kKind == KvKind::bf16) {
+    const __m256i pairs = load256(from);
+    a = _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16));
+    b = _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(-65536)));
+  } else {
+    a = load_i8(from);
+    b = load_i8(from + 8);
+  }
+}
+template <KvKind kKind>
+MILLRACE_INLINE void put_in_order(__m256& a, __m256& b) {
+  if constexpr (kKind != KvKind::bf16) return;
+  const __m256 low = _mm256_unpacklo_ps(a, b), high = _mm256_unpackhi_ps(a, b);
+  a = _mm256_permute2f128_ps(low, high, 0x20);
+  b = _mm256_permute2f128_ps(low, high, 0x31);
+}
+template <KvKind kKind>
+MILLRACE_INLINE __m256 load_eight(const uint8_t* from) {
   if constexpr (kKind == KvKind::f32) return _mm256_loadu_ps(reinterpret_cast<const float*>(from));
   if constexpr (kKind == KvKind::bf16) return load_bf16(from);
   return load_i8(from);
 }
 
-// score[r][0..15] of the 16 tokens whose K begins at `k` (its dimension 0).
-template <KvKind kKind, int R>
-MILLRACE_INLINE void score_tokens(const KvLayout& layout, const uint8_t* k, const Group& group,
-                                  __m256 (&score)[R][2]) {
+// Values loaded before are loaded again: g++ 12 would rather keep them and spill sums.
+MILLRACE_INLINE void keep_no_loads() {
+  asm volatile("" ::: "memory");
+}
+
+// ---- scores
+
+// scores[r][0 .. 16·S) = q_r · K of S steps of the pass.
+template <KvKind kKind, int R, int S>
+MILLRACE_INLINE void score_steps(const KvLayout& layout, const Pass& pass, int group, int step,
+                                 const Row* rows, float* scores) {
+  const size_t width = layout.width, row = layout.tokens * layout.element;
+  const uint8_t *k[S], *ahead[S];
+  for (int s = 0; s < S; ++s) {
+    k[s] = pass.from[step + s];
+    ahead[s] = pass.ahead[step + s] + static_cast<size_t>(group) * width * pass.each;
+  }
+  const float* q[R];
+  for (int r = 0; r < R; ++r) q[r] = rows[r].q;
+  __m256 sum[R][S][2];
 #pragma GCC unroll 4
-  for (int r = 0; r < R; ++r) score[r][0] = score[r][1] = _mm256_setzero_ps();
-  const size_t row = layout.tokens * layout.element;
-  const float* q = group.q;
-  for (size_t d = 0; d < layout.width; ++d, k += row, q += kGroup) {
-    const __m256 k0 = load_kv<kKind>(k), k1 = load_kv<kKind>(k + 8 * layout.element);
+  for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) {
-      const __m256 x = _mm256_broadcast_ss(q + r);
-      score[r][0] = _mm256_fmadd_ps(x, k0, score[r][0]);
-      score[r][1] = _mm256_fmadd_ps(x, k1, score[r][1]);
-    }
+    for (int s = 0; s < S; ++s) sum[r][s][0] = sum[r][s][1] = _mm256_setzero_ps();
   }
-}
-
-MILLRACE_INLINE __m256 cap(__m256 score, float soft_cap) {
-  if (soft_cap <= 0) return score;
-  return _mm256_mul_ps(_mm256_set1_ps(soft_cap),
-                       tanh_ps(_mm256_div_ps(score, _mm256_set1_ps(soft_cap))));
-}
-
-// Lanes whose position (from `position` on) lies in [first, last].
-MILLRACE_INLINE __m256 in_range(int position, int first, int last) {
-  const __m256i at =
-      _mm256_add_epi32(_mm256_set1_epi32(position), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-  const __m256i before = _mm256_cmpgt_epi32(_mm256_set1_epi32(first), at);
-  const __m256i after = _mm256_cmpgt_epi32(at, _mm256_set1_epi32(last));
-  return _mm256_castsi256_ps(
-      _mm256_xor_si256(_mm256_or_si256(before, after), _mm256_set1_epi32(-1)));
-}
-
-MILLRACE_INLINE void scale_out(float* out, size_t width, float factor) {
-  const __m256 f = _mm256_set1_ps(factor);
-  for (size_t d = 0; d < width; d += 8) {
-    _mm256_storeu_ps(out + d, _mm256_mul_ps(_mm256_loadu_ps(out + d), f));
-  }
-}
-
-// Turns 16 scores into weights for V and updates the running maximum and sum. False: none is seen.
-template <KvKind kKind>
-MILLRACE_INLINE bool softmax_step(const Plan& plan, Group& group, int r, int position,
-                                  const float* k_scale, const float* v_scale, __m256 s0, __m256 s1,
-                                  float* weights) {
-  if (position > group.last[r] || position + kStep <= group.first[r]) {
-    memset(weights, 0, kStep * sizeof(float));
-    return false;
-  }
-  const __m256 nothing = _mm256_set1_ps(-kInfinity);
-  const __m256 seen0 = in_range(position, group.first[r], group.last[r]);
-  const __m256 seen1 = in_range(position + 8, group.first[r], group.last[r]);
-  if constexpr (kKind == KvKind::i8) {
-    s0 = _mm256_mul_ps(s0, _mm256_loadu_ps(k_scale));
-    s1 = _mm256_mul_ps(s1, _mm256_loadu_ps(k_scale + 8));
-  }
-  s0 = _mm256_blendv_ps(nothing, cap(s0, plan.args.soft_cap), seen0);
-  s1 = _mm256_blendv_ps(nothing, cap(s1, plan.args.soft_cap), seen1);
-  const float top = max_lanes(_mm256_max_ps(s0, s1));
-  if (top > group.max[r]) {
-    const float factor = _mm256_cvtss_f32(exp_ps(_mm256_set1_ps(group.max[r] - top)));
-    scale_out(group.out + static_cast<size_t>(r) * plan.layout.v_width, plan.layout.v_width,
-              factor);
-    group.sum[r] *= factor;
-    group.max[r] = top;
-  }
-  const __m256 max = _mm256_set1_ps(group.max[r]);
-  __m256 w0 = _mm256_and_ps(seen0, exp_ps(_mm256_sub_ps(s0, max)));
-  __m256 w1 = _mm256_and_ps(seen1, exp_ps(_mm256_sub_ps(s1, max)));
-  group.sum[r] += sum_lanes(_mm256_add_ps(w0, w1));
-  if constexpr (kKind == KvKind::i8) {
-    w0 = _mm256_mul_ps(w0, _mm256_loadu_ps(v_scale));
-    w1 = _mm256_mul_ps(w1, _mm256_loadu_ps(v_scale + 8));
-  }
-  _mm256_storeu_ps(weights, w0);
-  _mm256_storeu_ps(weights + 8, w1);
-  return true;
-}
-
-// out[r] += weights[r] · V over `tokens` tokens; what lies behind them in the block is never read.
-template <KvKind kKind, int R>
-MILLRACE_INLINE void add_values(const KvLayout& layout, const uint8_t* v, int tokens,
-                                const float (*weights)[kStep], float* out) {
-  const size_t row = layout.v_width * layout.element;
-  for (size_t d = 0; d < layout.v_width; d += 8) {
-    __m256 sum[R];
+  for (size_t d = 0; d < width; ++d) {
 #pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) {
-      sum[r] = _mm256_loadu_ps(out + static_cast<size_t>(r) * layout.v_width + d);
-    }
-    const uint8_t* from = v + d * layout.element;
-    for (int t = 0; t < tokens; ++t, from += row) {
-      const __m256 value = load_kv<kKind>(from);
+    for (int s = 0; s < S; ++s) {
+      __m256 a, b;
+      load_sixteen<kKind>(k[s] + d * row, a, b);
+      prefetch(ahead[s] + d * pass.each);
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
-        sum[r] = _mm256_fmadd_ps(_mm256_broadcast_ss(&weights[r][t]), value, sum[r]);
+        const __m256 x = _mm256_broadcast_ss(q[r] + d);
+        sum[r][s][0] = _mm256_fmadd_ps(x, a, sum[r][s][0]);
+        sum[r][s][1] = _mm256_fmadd_ps(x, b, sum[r][s][1]);
       }
+      if (S > 1) keep_no_loads();
     }
+  }
 #pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) {
-      _mm256_storeu_ps(out + static_cast<size_t>(r) * layout.v_width + d, sum[r]);
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int s = 0; s < S; ++s) {
+      put_in_order<kKind>(sum[r][s][0], sum[r][s][1]);
+      _mm256_storeu_ps(scores + r * kChunk + kStep * s, sum[r][s][0]);
+      _mm256_storeu_ps(scores + r * kChunk + kStep * s + 8, sum[r][s][1]);
     }
   }
 }
 
+// As many steps at once as keep eight to twelve sums going.
 template <KvKind kKind, int R>
-void run_group(const Plan& plan, int seq, size_t kv_head, Group& group) {
-  const AttentionArgs& args = plan.args;
-  const KvLayout& layout = plan.layout;
-  int begin = group.first[0], end = group.last[0];
-  for (int r = 1; r < R; ++r) {
-    begin = smaller(begin, group.first[r]);
-    end = larger(end, group.last[r]);
+void score_group(const KvLayout& layout, const Pass& pass, int group, const Row* rows,
+                 float* scores) {
+  constexpr int kAtOnce = R == 1 ? 4 : R == 4 ? 1 : 2;
+  const int steps = ceil_div(pass.end - pass.begin, kStep);
+  int s = 0;
+  for (; s + kAtOnce <= steps; s += kAtOnce) {
+    score_steps<kKind, R, kAtOnce>(layout, pass, group, s, rows, scores + kStep * s);
   }
-  const int32_t* blocks = args.block_table + int64_t{seq} * args.block_table_stride;
-  float weights[R][kStep];
-  __m256 score[R][2];
-  for (int position = begin / kStep * kStep; position <= end; position += kStep) {
-    const auto token = static_cast<size_t>(position % args.shape.block_tokens);
-    const uint8_t* block =
-        static_cast<const uint8_t*>(args.layer_kv) +
-        static_cast<size_t>(blocks[position / args.shape.block_tokens]) * layout.block_bytes;
-    score_tokens<kKind, R>(layout, block + layout.k_at(kv_head, 0, token), group, score);
-    const auto* k_scale = reinterpret_cast<const float*>(block + layout.k_scale_at(kv_head, token));
-    const auto* v_scale = reinterpret_cast<const float*>(block + layout.v_scale_at(kv_head, token));
-    bool any = false;
-    for (int r = 0; r < R; ++r) {
-      any |= softmax_step<kKind>(plan, group, r, position, k_scale, v_scale, score[r][0],
-                                 score[r][1], weights[r]);
+  for (; s < steps; ++s) {
+    score_steps<kKind, R, 1>(layout, pass, group, s, rows, scores + kStep * s);
+  }
+}
+
+// ---- values
+
+// to[r][16·C dims] += weights[r] · V of the pass; what lies behind its end is never read.
+template <KvKind kKind, int R, int C>
+MILLRACE_INLINE void add_columns(const KvLayout& layout, const Pass& pass, int group, size_t dim,
+                                 const float* weights, float* to, size_t stride) {
+  const size_t row = layout.v_width * layout.element;
+  __m256 sum[R][C][2];
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int c = 0; c < C; ++c) {
+      const float* from = to + static_cast<size_t>(r) * stride + dim + kStep * c;
+      sum[r][c][0] = _mm256_loadu_ps(from);
+      sum[r][c][1] = _mm256_loadu_ps(from + 8);
     }
-    if (!any) continue;
-    add_values<kKind, R>(layout, block + layout.v_at(kv_head, token),
-                         smaller(kStep, end - position + 1), weights, group.out);
+  }
+  for (int s = 0; pass.begin + kStep * s < pass.end; ++s) {
+    const uint8_t* v = pass.from[s] + dim * layout.element;
+    const uint8_t* ahead =
+        pass.ahead[s] + (static_cast<size_t>(group) * layout.v_width + dim) * pass.each;
+    const float* w = weights + kStep * s;
+    const int tokens = smaller(kStep, pass.end - pass.begin - kStep * s);
+    for (int t = 0; t < tokens; ++t, v += row, ahead += C * pass.each, ++w) {
+      prefetch(ahead);
+#pragma GCC unroll 4
+      for (int c = 0; c < C; ++c) {
+        __m256 a, b;
+        load_sixteen<kKind>(v + static_cast<size_t>(kStep * c) * layout.element, a, b);
+#pragma GCC unroll 4
+        for (int r = 0; r < R; ++r) {
+          const __m256 x = _mm256_broadcast_ss(w + r * kChunk);
+          sum[r][c][0] = _mm256_fmadd_ps(x, a, sum[r][c][0]);
+          sum[r][c][1] = _mm256_fmadd_ps(x, b, sum[r][c][1]);
+        }
+        if (C > 1) keep_no_loads();
+      }
+    }
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int c = 0; c < C; ++c) {
+      float* into = to + static_cast<size_t>(r) * stride + dim + kStep * c;
+      _mm256_storeu_ps(into, sum[r][c][0]);
+      _mm256_storeu_ps(into + 8, sum[r][c][1]);
+    }
+  }
+}
+
+// The last eight dims of a width that is no multiple of sixteen.
+template <KvKind kKind>
+void add_last_eight(const KvLayout& layout, const Pass& pass, size_t dim, const float* weights,
+                    float* to) {
+  __m256 sum = _mm256_loadu_ps(to + dim);
+  for (int i = 0; i < pass.end - pass.begin; ++i) {
+    const uint8_t* v = pass.from[i / kStep] +
+                       (static_cast<size_t>(i % kStep) * layout.v_width + dim) * layout.element;
+    sum = _mm256_fmadd_ps(_mm256_broadcast_ss(weights + i), load_eight<kKind>(v), sum);
+  }
+  _mm256_storeu_ps(to + dim, sum);
+}
+
+template <KvKind kKind, int R>
+void value_group(const KvLayout& layout, const Pass& pass, int group, const float* weights,
+                 float* to, size_t stride) {
+  constexpr int kColumns = R == 1 ? 4 : R == 4 ? 1 : 2;
+  size_t d = 0;
+  for (; d + kStep * kColumns <= layout.v_width; d += kStep * kColumns) {
+    add_columns<kKind, R, kColumns>(layout, pass, group, d, weights, to, stride);
+  }
+  for (; d + kStep <= layout.v_width; d += kStep) {
+    add_columns<kKind, R, 1>(layout, pass, group, d, weights, to, stride);
+  }
+  for (int r = 0; d < layout.v_width && r < R; ++r) {
+    add_last_eight<kKind>(layout, pass, d, weights + r * kChunk,
+                          to + static_cast<size_t>(r) * stride);
+  }
+}
+
+// ---- a chunk
+
+// f.template operator()<R>(first row, group) for groups of R <= 4 rows.
+constexpr int kGroup = 4;
+template <class F>
+MILLRACE_INLINE void for_groups(int rows, const F& f) {
+  for (int r = 0; r < rows; r += kGroup) {
+    switch (rows - r) {
+      case 1:
+        f.template operator()<1>(r, r / kGroup);
+        break;
+      case 2:
+        f.template operator()<2>(r, r / kGroup);
+        break;
+      case 3:
+        f.template operator()<3>(r, r / kGroup);
+        break;
+      default:
+        f.template operator()<4>(r, r / kGroup);
+    }
+  }
+}
+
+// A thread's own memory.
+struct Own {
+  float scores[kRows][kChunk];  // then weights
+  float k_scale[kChunk], v_scale[kChunk];
+};
+
+// The scales of i8 lie by blocks.
+void copy_scales(const Source& source, Own& own) {
+  const Span& span = source.span;
+  for (int p = span.begin; p < span.end; p += kStep) {
+    const uint8_t* block = source.block(p);
+    const size_t token = source.token(p);
+    memcpy(own.k_scale + (p - span.begin), block + source.layout.k_scale_at(source.head(), token),
+           kStep * sizeof(float));
+    memcpy(own.v_scale + (p - span.begin), block + source.layout.v_scale_at(source.head(), token),
+           kStep * sizeof(float));
   }
 }
 
 template <KvKind kKind>
-MILLRACE_INLINE void run_kind(const Plan& plan, int seq, size_t kv_head, Group& group) {
-  switch (group.count) {
-    case 1:
-      return run_group<kKind, 1>(plan, seq, kv_head, group);
-    case 2:
-      return run_group<kKind, 2>(plan, seq, kv_head, group);
-    case 3:
-      return run_group<kKind, 3>(plan, seq, kv_head, group);
-    default:
-      return run_group<kKind, 4>(plan, seq, kv_head, group);
+void run_chunk(const Source& source, const Row* rows, int num_rows, float* partials, Own& own) {
+  const Span& span = source.span;
+  const KvLayout& layout = source.layout;
+  const size_t width = layout.v_width, stride = chunked::kHead + width;
+  const int groups = ceil_div(num_rows, kGroup);
+  for (int p = span.begin; p < span.end; p += kPass) {
+    const int stop = smaller(span.end, p + kPass);
+    Pass pass(source, false, p, stop);
+    if (stop < span.end) {
+      pass.ask(source, false, stop, span.end, groups);
+    } else {
+      pass.ask(source, true, span.begin, span.end, groups);
+    }
+    for_groups(num_rows, [&]<int R>(int r, int group) {
+      score_group<kKind, R>(layout, pass, group, rows + r, own.scores[r] + (p - span.begin));
+    });
   }
-}
-
-void add_vector(const Plan& plan, Group& group, int seq, int row, int head) {
-  const AttentionArgs& args = plan.args;
-  const int r = group.count++;
-  group.row[r] = row;
-  group.head[r] = head;
-  group.last[r] = args.context_len[seq] - args.query_start[seq + 1] + row;
-  group.first[r] = args.window > 0 ? larger(0, group.last[r] - args.window + 1) : 0;
-  group.max[r] = -kInfinity;
-  group.sum[r] = 0;
-  const float* q = args.q + row * args.q_stride + int64_t{head} * args.shape.head_dim;
-  for (size_t d = 0; d < plan.layout.width; ++d) {
-    group.q[d * kGroup + static_cast<size_t>(r)] = q[d] * args.scale;
+  if constexpr (kKind == KvKind::i8) copy_scales(source, own);
+  const Softmax softmax = {span.begin,           span.end,    source.args.scale,
+                           source.args.soft_cap, own.k_scale, own.v_scale};
+  for (int r = 0; r < num_rows; ++r) {
+    float* const partial = partials + static_cast<size_t>(r) * stride;
+    soften<kKind>(softmax, rows[r].first, rows[r].last, own.scores[r], partial);
+    memset(partial + chunked::kHead, 0, width * sizeof(float));
   }
-  memset(group.out + static_cast<size_t>(r) * plan.layout.v_width, 0,
-         plan.layout.v_width * sizeof(float));
-}
-
-void finish_group(const Plan& plan, int seq, size_t kv_head, Group& group) {
-  const AttentionArgs& args = plan.args;
-  switch (args.shape.kind) {
-    case KvKind::f32:
-      run_kind<KvKind::f32>(plan, seq, kv_head, group);
-      break;
-    case KvKind::bf16:
-      run_kind<KvKind::bf16>(plan, seq, kv_head, group);
-      break;
-    case KvKind::i8:
-      run_kind<KvKind::i8>(plan, seq, kv_head, group);
-      break;
+  float* const sums = partials + chunked::kHead;
+  for (int p = span.begin; p < span.end; p += kPass) {
+    const int stop = smaller(span.end, p + kPass);
+    Pass pass(source, true, p, stop);
+    if (stop < span.end) {
+      pass.ask(source, true, stop, span.end, groups);
+    } else {
+      pass.ask(source, false, span.next_begin, span.next_end, groups);
+    }
+    for_groups(num_rows, [&]<int R>(int r, int group) {
+      value_group<kKind, R>(layout, pass, group, own.scores[r] + (p - span.begin),
+                            sums + static_cast<size_t>(r) * stride, stride);
+    });
   }
-  const int width = args.shape.head_dim;
-  for (int r = 0; r < group.count; ++r) {
-    const float* from = group.out + static_cast<size_t>(r) * plan.layout.v_width;
-    float* out = args.out + group.row[r] * args.out_stride + int64_t{group.head[r]} * width;
-    const __m256 inverse = _mm256_set1_ps(1.0f / group.sum[r]);
-    for (int d = 0; d < width; d += 8) {
-      store_first(out + d, _mm256_mul_ps(_mm256_loadu_ps(from + d), inverse), width - d);
+  for (int r = 0; kKind == KvKind::bf16 && r < num_rows; ++r) {
+    float* const sum = sums + static_cast<size_t>(r) * stride;
+    for (size_t d = 0; d + kStep <= width; d += kStep) {
+      __m256 a = _mm256_loadu_ps(sum + d), b = _mm256_loadu_ps(sum + d + 8);
+      put_in_order<kKind>(a, b);
+      _mm256_storeu_ps(sum + d, a);
+      _mm256_storeu_ps(sum + d + 8, b);
     }
   }
-  group.count = 0;
 }
 
-void run_task(const Plan& plan, int task, int thread) {
-  const AttentionArgs& args = plan.args;
-  int low = 0, high = args.num_seqs;  // the sequence whose tasks hold this one
-  while (high - low > 1) {
-    const int middle = (low + high) / 2;
-    (plan.first_task[middle] <= task ? low : high) = middle;
-  }
-  const int seq = low, local = task - plan.first_task[seq];
-  const int head_groups = args.heads / plan.heads_per_task;
-  const int first_head = local % head_groups * plan.heads_per_task;
-  const int first_row = args.query_start[seq] + local / head_groups * plan.rows_per_task;
-  const int end_row = smaller(args.query_start[seq + 1], first_row + plan.rows_per_task);
+struct Machine {
+  static constexpr int kRows = avx2::kRows;
 
-  Group group = {};
-  group.q = reinterpret_cast<float*>(plan.thread_scratch +
-                                     static_cast<size_t>(thread) * plan.thread_bytes);
-  group.out = group.q + plan.layout.width * kGroup;
-  const auto kv_head = static_cast<size_t>(first_head / plan.heads_per_kv);
-  for (int row = first_row; row < end_row; ++row) {
-    for (int head = first_head; head < first_head + plan.heads_per_task; ++head) {
-      add_vector(plan, group, seq, row, head);
-      if (group.count == kGroup) finish_group(plan, seq, kv_head, group);
+  explicit Machine(const AttentionArgs& of) : args(of), layout(of.shape) {}
+
+  size_t width() const { return layout.v_width; }
+  size_t own_bytes() const { return sizeof(Own); }
+  static float exp(float x) { return _mm256_cvtss_f32(exp_ps(_mm256_set1_ps(x))); }
+
+  void chunk(const Span& span, const Row* rows, int num_rows, float* partials, void* own) const {
+    const Source source = {args, layout, span};
+    auto& mine = *static_cast<Own*>(own);
+    switch (args.shape.kind) {
+      case KvKind::f32:
+        return run_chunk<KvKind::f32>(source, rows, num_rows, partials, mine);
+      case KvKind::bf16:
+        return run_chunk<KvKind::bf16>(source, rows, num_rows, partials, mine);
+      case KvKind::i8:
+        return run_chunk<KvKind::i8>(source, rows, num_rows, partials, mine);
     }
   }
-  if (group.count > 0) finish_group(plan, seq, kv_head, group);
-}
 
-size_t task_table_bytes(const AttentionArgs& args) {
-  return round_up((static_cast<size_t>(args.num_seqs) + 1) * sizeof(int), 64);
-}
+  const AttentionArgs& args;
+  const KvLayout layout;
+};
 
 }  // namespace
 
 std::size_t attention_scratch(const ExecView& exec, const AttentionArgs& args) {
-  return task_table_bytes(args) +
-         group_bytes(KvLayout(args.shape)) * static_cast<size_t>(exec.num_threads);
+  return chunked::Attention(exec, args, Machine(args)).scratch_bytes();
 }
 
 void attention(const ExecView& exec, const AttentionArgs& args) {
-  const KvLayout layout(args.shape);
-  const int heads_per_kv = args.heads / args.shape.kv_heads;
-  Plan plan = {.args = args,
-               .layout = layout,
-               .heads_per_kv = heads_per_kv,
-               .heads_per_task = heads_per_kv,
-               .rows_per_task = larger(1, kVectorsPerTask / heads_per_kv),
-               .first_task = static_cast<int*>(exec.scratch),
-               .thread_scratch = static_cast<uint8_t*>(exec.scratch) + task_table_bytes(args),
-               .thread_bytes = group_bytes(layout)};
-  int tasks = count_tasks(plan, nullptr);
-  if (tasks < 4 * exec.num_threads) plan.heads_per_task = 1;
-  tasks = count_tasks(plan, plan.first_task);
-  int64_t cost = 0;  // elements of K and V that are read
-  for (int s = 0; s < args.num_seqs; ++s) {
-    cost += int64_t{rows_of(args, s)} * args.context_len[s] * args.heads * args.shape.head_dim;
-  }
-  constexpr int64_t kWorthwhile = 16384;
-  if (cost < kWorthwhile) {
-    for (int task = 0; task < tasks; ++task) run_task(plan, task, 0);
-    return;
-  }
-  parallel_for(exec, tasks, [&](int task, int thread) { run_task(plan, task, thread); });
+  chunked::Attention(exec, args, Machine(args)).run();
 }
 
 }  // namespace millrace::kernels::avx2

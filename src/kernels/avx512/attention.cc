@@ -1,34 +1,21 @@
-// Attention over paged KV in f32 arithmetic.
-//
-// Positions are taken in chunks of 256 (absolute, so a row's chunks do not depend on its batch). A
-// chunk gives a partial result (maximum, sum, weighted V) by itself; partials are merged in order.
-// Thus one long sequence can be spread over threads chunk by chunk and the bits stay the same. Rows
-// that share a KV head (its query heads, and neighbouring tokens) are processed four at a time, so
-// K and V are read once for them.
+// Attention over paged KV in f32 arithmetic, a chunk of positions at a time
+// (kernels/chunked_attention.h). Rows that share a KV head (its query heads, and neighbouring
+// tokens) are processed four at a time, while K and V of the chunk are in the second cache.
 #include <math.h>
 
 #include "kernels/avx512/kv.h"
 #include "kernels/avx512/ops.h"
-#include "kernels/avx512/parallel.h"
 #include "kernels/avx512/simd.h"
+#include "kernels/chunked_attention.h"
 
 namespace millrace::kernels {
 namespace {
 
-constexpr int kChunk = 256;
-constexpr int kRows = 4;
+using chunked::kChunk;
+using chunked::Row;
+using chunked::Span;
 
-// A row: one token's one query head.
-struct Row {
-  const float* q;
-  float* out;
-  int first, last;  // positions it sees
-};
-
-// Running or partial result of a row: m, l, then [width] of weighted V.
-inline size_t partial_floats(const KvLayout& layout) {
-  return 16 + layout.width;
-}
+constexpr int kGroup = 4;  // rows at a time
 
 struct Chunk {
   const AttentionArgs& args;
@@ -180,7 +167,8 @@ void add_values(const Chunk& chunk, const float (*weights)[kChunk], size_t first
   }
 }
 
-// The chunk's partial result of each row, into partial[r].
+// The chunk's partial result of each row, into partial[r]. A row whose scores are all NaN has no
+// maximum, but a sum.
 template <KvKind kind, int rows>
 void chunk_partials(const Chunk& chunk, const Row* row, float* const* partial) {
   alignas(64) float scores[rows][kChunk];
@@ -189,9 +177,10 @@ void chunk_partials(const Chunk& chunk, const Row* row, float* const* partial) {
   float* sums[rows];
   for (int r = 0; r < rows; ++r) {
     const Softmax s = soften(scores[r], round_up(count, 16));
+    const bool sees = row[r].first < chunk.end && row[r].last >= chunk.begin;
     partial[r][0] = s.max;
-    partial[r][1] = s.sum;
-    sums[r] = partial[r] + 16;
+    partial[r][1] = sees && s.max == -INFINITY ? NAN : s.sum;
+    sums[r] = partial[r] + chunked::kHead;
     if constexpr (kind == KvKind::i8) {
       for (int p = chunk.begin; p < chunk.end; ++p) {
         scores[r][p - chunk.begin] *= *chunk.scales(p, true);
@@ -224,208 +213,46 @@ PartialsFn partials_fn(KvKind kind, int rows) {
                                 : partials_fn_of<KvKind::i8>(rows);
 }
 
-void merge(float* running, const float* partial, size_t width) {
-  if (partial[0] == -INFINITY) return;
-  const float max = running[0] > partial[0] ? running[0] : partial[0];
-  const __m512 old_scale = exp16(_mm512_set1_ps(running[0] - max));
-  const __m512 new_scale = exp16(_mm512_set1_ps(partial[0] - max));
-  running[1] = running[1] * _mm512_cvtss_f32(old_scale) + partial[1] * _mm512_cvtss_f32(new_scale);
-  running[0] = max;
-  for (size_t i = 16; i < 16 + width; i += 16) {
-    const __m512 old_sum = _mm512_mul_ps(_mm512_loadu_ps(running + i), old_scale);
-    _mm512_storeu_ps(running + i,
-                     _mm512_fmadd_ps(_mm512_loadu_ps(partial + i), new_scale, old_sum));
-  }
-}
+struct Machine {
+  static constexpr int kRows = 16;
 
-void start(float* running, size_t width) {
-  running[0] = -INFINITY;
-  running[1] = 0;
-  for (size_t i = 16; i < 16 + width; i += 16) _mm512_storeu_ps(running + i, _mm512_setzero_ps());
-}
+  explicit Machine(const AttentionArgs& of) : args(of), layout(kv_layout(of.shape)) {}
 
-void finish(const float* running, int head_dim, float* out) {
-  const __m512 scale = _mm512_set1_ps(1.0f / running[1]);
-  for (int i = 0; i < head_dim; i += 16) {
-    const __mmask16 mask = tail_mask(head_dim - i);
-    _mm512_mask_storeu_ps(out + i, mask, _mm512_mul_ps(_mm512_loadu_ps(running + 16 + i), scale));
-  }
-}
+  size_t width() const { return layout.width; }
+  size_t own_bytes() const { return 0; }
+  static float exp(float x) { return _mm512_cvtss_f32(exp16(_mm512_set1_ps(x))); }
 
-// ---- work
-
-// Rows of a sequence and KV head are numbered token·group + head in group; a task takes kRows of
-// them, over all their chunks or over one.
-struct Task {
-  int seq, kv_head, first_row, num_rows;
-  int chunk;    // -1: all
-  int partial;  // index of the first row's place in the partials, for one chunk
-};
-
-struct Work {
-  int num_tasks = 0, num_partials = 0;
-  bool split = false;
-};
-
-// A sequence's tasks are split by chunks when there are too few of them to keep all threads busy.
-bool should_split(const ExecView& exec, const AttentionArgs& args) {
-  const int group = args.heads / args.shape.kv_heads;
-  const int rows = (args.query_start[args.num_seqs] - args.query_start[0]) * group;
-  return exec.num_threads > 1 &&
-         (rows + kRows - 1) / kRows * args.shape.kv_heads < 8 * exec.num_threads;
-}
-
-// Calls f(task) for every task. Returns how many there are.
-template <class F>
-Work for_tasks(const ExecView& exec, const AttentionArgs& args, const F& f) {
-  Work work;
-  work.split = should_split(exec, args);
-  const int group = args.heads / args.shape.kv_heads;
-  for (int seq = args.num_seqs - 1; seq >= 0; --seq) {
-    const int rows = (args.query_start[seq + 1] - args.query_start[seq]) * group;
-    const int chunks = (args.context_len[seq] + kChunk - 1) / kChunk;
-    for (int head = 0; head < args.shape.kv_heads; ++head) {
-      for (int r = (rows - 1) / kRows * kRows; r >= 0; r -= kRows) {  // the longest first
-        if (rows == 0) break;
-        Task task = {seq, head, r, rows - r < kRows ? rows - r : kRows, -1, 0};
-        for (int c = 0; c < (work.split ? chunks : 1); ++c) {
-          if (work.split) task.chunk = c;
-          task.partial = work.num_partials;
-          if (work.split) work.num_partials += task.num_rows;
-          f(work.num_tasks, task);
-          ++work.num_tasks;
-        }
+  void chunk(const Span& span, const Row* rows, int num_rows, float* partials, void*) const {
+    const Chunk chunk = {.args = args,
+                         .layout = layout,
+                         .blocks = span.blocks,
+                         .kv_head = span.kv_head,
+                         .begin = span.begin,
+                         .end = span.end};
+    for (int r = 0; r < num_rows; r += kGroup) {
+      const int count = chunked::smaller(kGroup, num_rows - r);
+      float* to[kGroup];
+      for (int i = 0; i < count; ++i) {
+        to[i] = partials + static_cast<size_t>(r + i) * (chunked::kHead + layout.width);
       }
+      partials_fn(args.shape.kind, count)(chunk, rows + r, to);
     }
   }
-  return work;
-}
 
-struct Engine {
   const AttentionArgs& args;
-  KvLayout layout;
-  const Task* tasks;
-  float* partials;
-
-  void rows_of(const Task& task, Row* rows) const {
-    const int group = args.heads / args.shape.kv_heads;
-    const int first_position =
-        args.context_len[task.seq] - (args.query_start[task.seq + 1] - args.query_start[task.seq]);
-    for (int i = 0; i < task.num_rows; ++i) {
-      const int row = task.first_row + i;
-      const int64_t token = args.query_start[task.seq] + row / group;
-      const int64_t at =
-          static_cast<int64_t>(task.kv_head * group + row % group) * args.shape.head_dim;
-      const int last = first_position + row / group;
-      rows[i] = {.q = args.q + token * args.q_stride + at,
-                 .out = args.out + token * args.out_stride + at,
-                 .first = args.window > 0 && last >= args.window ? last - args.window + 1 : 0,
-                 .last = last};
-    }
-  }
-
-  // False when no row sees anything of the chunk.
-  bool run_chunk(const Task& task, const Row* rows, int index, float* const* to) const {
-    const int begin = index * kChunk;
-    const int last = rows[task.num_rows - 1].last;
-    const int first = rows[0].first / 16 * 16;
-    const int end = begin + kChunk < last + 1 ? begin + kChunk : last + 1;
-    if (end <= begin || begin + kChunk <= first) return false;
-    const Chunk chunk = {
-        .args = args,
-        .layout = layout,
-        .blocks = args.block_table + static_cast<ptrdiff_t>(task.seq) * args.block_table_stride,
-        .kv_head = task.kv_head,
-        .begin = begin > first ? begin : first,
-        .end = end};
-    partials_fn(args.shape.kind, task.num_rows)(chunk, rows, to);
-    return true;
-  }
-
-  void run_whole(const Task& task, float* own) const {
-    Row rows[kRows];
-    rows_of(task, rows);
-    const size_t stride = partial_floats(layout);
-    float* to[kRows];
-    for (int i = 0; i < task.num_rows; ++i) {
-      to[i] = own + static_cast<size_t>(i) * stride;
-      start(to[i] + kRows * stride, layout.width);
-    }
-    for (int c = rows[0].first / kChunk; c <= rows[task.num_rows - 1].last / kChunk; ++c) {
-      if (!run_chunk(task, rows, c, to)) continue;
-      for (int i = 0; i < task.num_rows; ++i) merge(to[i] + kRows * stride, to[i], layout.width);
-    }
-    for (int i = 0; i < task.num_rows; ++i) {
-      finish(to[i] + kRows * stride, args.shape.head_dim, rows[i].out);
-    }
-  }
-
-  void run_split(const Task& task) const {
-    Row rows[kRows];
-    rows_of(task, rows);
-    const size_t stride = partial_floats(layout);
-    float* to[kRows];
-    for (int i = 0; i < task.num_rows; ++i) {
-      to[i] = partials + static_cast<size_t>(task.partial + i) * stride;
-    }
-    if (run_chunk(task, rows, task.chunk, to)) return;
-    for (int i = 0; i < task.num_rows; ++i) to[i][0] = -INFINITY;
-  }
-
-  // The chunks of one group of rows lie behind each other, from task `first` on.
-  int merge_split(int first, int num_tasks, float* own) const {
-    const Task& task = tasks[first];
-    Row rows[kRows];
-    rows_of(task, rows);
-    const size_t stride = partial_floats(layout);
-    for (int i = 0; i < task.num_rows; ++i) {
-      start(own, layout.width);
-      for (int t = first; t < num_tasks && (t == first || tasks[t].chunk != 0); ++t) {
-        merge(own, partials + static_cast<size_t>(tasks[t].partial + i) * stride, layout.width);
-      }
-      finish(own, args.shape.head_dim, rows[i].out);
-    }
-    int next = first + 1;
-    while (next < num_tasks && tasks[next].chunk != 0) ++next;
-    return next;
-  }
+  const KvLayout layout;
 };
-
-size_t thread_floats(const KvLayout& layout) {
-  return 2 * kRows * partial_floats(layout);
-}
 
 }  // namespace
 
 namespace avx512 {
 
 size_t attention_scratch(const ExecView& exec, const AttentionArgs& args) {
-  const KvLayout layout = kv_layout(args.shape);
-  const Work work = for_tasks(exec, args, [](int, const Task&) {});
-  return round_up(static_cast<size_t>(work.num_tasks) * sizeof(Task), size_t{64}) +
-         4 * (static_cast<size_t>(work.num_partials) * partial_floats(layout) +
-              static_cast<size_t>(exec.num_threads) * thread_floats(layout));
+  return chunked::Attention(exec, args, Machine(args)).scratch_bytes();
 }
 
 void attention(const ExecView& exec, const AttentionArgs& args) {
-  auto* tasks = static_cast<Task*>(exec.scratch);
-  const Work work = for_tasks(exec, args, [&](int i, const Task& task) { tasks[i] = task; });
-  auto* floats = reinterpret_cast<float*>(
-      static_cast<uint8_t*>(exec.scratch) +
-      round_up(static_cast<size_t>(work.num_tasks) * sizeof(Task), size_t{64}));
-  const KvLayout layout = kv_layout(args.shape);
-  const size_t each = thread_floats(layout);
-  float* const partials = floats + static_cast<size_t>(exec.num_threads) * each;
-  const Engine engine = {.args = args, .layout = layout, .tasks = tasks, .partials = partials};
-  parallel_for(exec, work.num_tasks, [&](int i, int thread) {
-    if (work.split) {
-      engine.run_split(tasks[i]);
-    } else {
-      engine.run_whole(tasks[i], floats + static_cast<size_t>(thread) * each);
-    }
-  });
-  if (!work.split) return;
-  for (int i = 0; i < work.num_tasks;) i = engine.merge_split(i, work.num_tasks, floats);
+  chunked::Attention(exec, args, Machine(args)).run();
 }
 
 }  // namespace avx512

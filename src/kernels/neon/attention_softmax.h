@@ -1,4 +1,4 @@
-// The running softmax of a group of query vectors over a context, sixteen tokens at a time.
+// The running softmax of a group of rows over a chunk, sixteen tokens at a time.
 #pragma once
 
 #include "kernels/neon/kv_layout.h"
@@ -10,14 +10,15 @@ constexpr int kStep = 16;  // tokens at a time
 constexpr int kStepVectors = kStep / kLanes;
 constexpr int kGroup = 4;  // query vectors at a time
 
-// What a group of query vectors carries along the context.
+// What a group of rows carries along a chunk.
 struct Group {
-  int count;
-  int row[kGroup], head[kGroup];
+  float* q;    // [head_dim][kGroup], scaled
+  float* out;  // weighted V of the first row, out_width wide
+  size_t out_stride, out_width;
   int first[kGroup], last[kGroup];  // positions that each sees
   float max[kGroup], sum[kGroup];
-  float* q;    // [head_dim][kGroup], scaled
-  float* out;  // [kGroup][v_width]
+
+  float* out_of(int r) const { return out + static_cast<size_t>(r) * out_stride; }
 };
 
 // The scores of one vector with sixteen tokens.
@@ -44,10 +45,10 @@ MILLRACE_INLINE void scale_out(float* out, size_t width, float factor) {
 }
 
 // Moves the running maximum up to `top`: what was summed so far shrinks.
-MILLRACE_INLINE void raise_max(Group& group, int r, size_t v_width, float top) {
+MILLRACE_INLINE void raise_max(Group& group, int r, float top) {
   if (!(top > group.max[r])) return;
   const float factor = exp_one(group.max[r] - top);
-  scale_out(group.out + static_cast<size_t>(r) * v_width, v_width, factor);
+  scale_out(group.out_of(r), group.out_width, factor);
   group.sum[r] *= factor;
   group.max[r] = top;
 }
@@ -55,7 +56,7 @@ MILLRACE_INLINE void raise_max(Group& group, int r, size_t v_width, float top) {
 // Turns sixteen scores into weights for V and updates the running maximum and sum. False: none is
 // seen. What lies outside of the range may be anything and reaches nothing.
 template <KvKind kKind>
-MILLRACE_INLINE bool softmax_step(Group& group, int r, size_t v_width, float soft_cap, int position,
+MILLRACE_INLINE bool softmax_step(Group& group, int r, float soft_cap, int position,
                                   const float* k_scale, const float* v_scale, const Scores& scores,
                                   float* weights) {
   if (position > group.last[r] || position + kStep <= group.first[r]) {
@@ -73,7 +74,7 @@ MILLRACE_INLINE bool softmax_step(Group& group, int r, size_t v_width, float sof
   }
   // A NaN is passed over here; its weight is one, and the sum.
   const float top = vmaxnmvq_f32(vmaxnmq_f32(vmaxnmq_f32(s[0], s[1]), vmaxnmq_f32(s[2], s[3])));
-  raise_max(group, r, v_width, top);
+  raise_max(group, r, top);
   const float32x4_t max = vdupq_n_f32(group.max[r]);
   float32x4_t w[kStepVectors];
 #pragma GCC unroll 4
