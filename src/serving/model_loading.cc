@@ -193,14 +193,17 @@ void ModelStore::finish_load(Entry& entry, Result<ModelHandle> model) {
   }
 }
 
-// Beside models that serve, what a load computes takes only what they leave. Nobody is served while
-// a server with many models starts: each would wait for whatever else the machine does.
+// Whether models serve besides `own`: what loading and unloading compute then takes only what they
+// leave. Nobody is served while a server starts or stops: it would wait for whatever else the
+// machine does.
+bool ModelStore::others_serve(int own) {
+  std::lock_guard lock(mutex_);
+  return was_asked_ && !stopping_ && num_alive_ > own;
+}
+
 Result<std::unique_ptr<Servable>> ModelStore::load_servable(const FoundModel& found,
                                                             LoadContext& context) {
-  const bool beside_others = [&] {
-    std::lock_guard lock(mutex_);
-    return was_asked_ && num_alive_ > 0;
-  }();
+  const bool beside_others = others_serve(0);
   std::optional<GivingWay> giving_way;
   if (beside_others) giving_way.emplace(kMostTimeGivingWay);
   if (beside_others && !GivingWay::is_possible()) {
@@ -284,7 +287,8 @@ void ModelStore::take_down(const Model* model, std::uint64_t serial) {
   }
   const std::string name = model->name(), version = model->version();
   {
-    const GivingWay giving_way(kMostTimeGivingWay, GivingWay::SetBack::itself);
+    std::optional<GivingWay> giving_way;
+    if (others_serve(1)) giving_way.emplace(kMostTimeGivingWay, GivingWay::SetBack::itself);
     delete model;
     budget_.release(name, serial);
     give_memory_back();

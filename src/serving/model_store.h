@@ -134,6 +134,7 @@ class ModelStore {
 
   // model_loading.cc: one load, one taking down.
   void start_load(Entry& entry);  // mutex_ held
+  bool others_serve(int own);
   void run_load(const std::string& name, std::uint64_t version);
   void finish_load(Entry& entry, Result<ModelHandle> model);
   void end_load(Entry& entry, Result<ModelHandle> model, Ended& out);  // mutex_ held

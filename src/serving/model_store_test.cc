@@ -58,12 +58,13 @@ class StoreTest : public testing::Test {
   std::vector<std::string> startup;
 };
 
-TEST_F(StoreTest, ALoadGivesWayOnlyBesideModelsThatAreAskedFor) {
+TEST_F(StoreTest, GivesWayOnlyBesideModelsThatAreAskedFor) {
   if (!GivingWay::is_possible()) GTEST_SKIP() << "threads may not be set back here";
   for (const char* file : {"one.fake", "two.fake", "three.fake", "four.fake"}) folder.file(file);
-  std::map<std::string, int> policies;
-  backend.prepare = [&](const ModelSpec& spec, FakeServable&) -> Status {
+  std::map<std::string, int> policies;  // "-" before a name: of the unload
+  backend.prepare = [&](const ModelSpec& spec, FakeServable& servable) -> Status {
     policies[spec.name] = sched_getscheduler(0);
+    servable.on_destroy = [&, name = "-" + spec.name] { policies[name] = sched_getscheduler(0); };
     return {};
   };
   control = ModelControl::explicit_only;
@@ -75,8 +76,12 @@ TEST_F(StoreTest, ALoadGivesWayOnlyBesideModelsThatAreAskedFor) {
     ASSERT_TRUE(store->load(name));
     ASSERT_TRUE(store->wait_until_loaded(5s));
   }
+  ASSERT_TRUE(store->unload("three"));
+  ASSERT_TRUE(eventually([&] { return states(*store, "three") == "1 unloaded"; }));
+  store.reset();
   const std::map<std::string, int> expected = {
-      {"one", SCHED_OTHER}, {"two", SCHED_OTHER}, {"three", SCHED_IDLE}, {"four", SCHED_IDLE}};
+      {"one", SCHED_OTHER},   {"two", SCHED_OTHER},  {"three", SCHED_IDLE}, {"four", SCHED_IDLE},
+      {"-three", SCHED_IDLE}, {"-one", SCHED_OTHER}, {"-two", SCHED_OTHER}, {"-four", SCHED_OTHER}};
   EXPECT_EQ(policies, expected);
 }
 
