@@ -1,5 +1,5 @@
 // The columns of all parts are one list of tiles, cut into pieces that threads claim. A piece takes
-// up to 64 rows of x at a time over its tiles, four rows to a tile kernel (gemm_quant.h,
+// up to 64 rows of x at a time over its tiles, four to eight rows to a tile kernel (gemm_quant.h,
 // gemm_plain.h).
 #include "kernels/avx2/epilogue.h"
 #include "kernels/avx2/gemm_bytes.h"
@@ -11,6 +11,7 @@ namespace millrace::kernels::avx2 {
 namespace {
 
 constexpr int kRows = 8;       // of x, at once, at most
+constexpr int kPlainRows = 6;  // likewise, of plain weights
 constexpr int kRowBlock = 64;  // of x, kept in the second-level cache over a piece
 constexpr int kMaxTiles = 4;   // side by side
 
@@ -43,11 +44,13 @@ struct Job {
   RowStore store;
 };
 
-// Rows of x for one tile kernel, of `left`. f32 sums stay in registers up to four.
+// Rows of x for one tile kernel, of `left`. Quants in f32 keep their sums in registers up to four.
 int rows_at_once(const Job& job, const PackedWeight& w, int left) {
-  const bool eight =
-      left >= kRows && !format_of(w.kind).plain && job.store.kind != RowValues::floats;
-  return eight ? kRows : smaller(4, left);
+  if (format_of(w.kind).plain) {  // the last ones in even parts: few sums do not hide their latency
+    return left < 2 * kPlainRows && left > kPlainRows ? ceil_div(left, 2)
+                                                      : smaller(kPlainRows, left);
+  }
+  return left >= kRows && job.store.kind != RowValues::floats ? kRows : smaller(4, left);
 }
 
 // The part of the next tile that `rows` of `all` rows ask for, `before` rows having asked already:
@@ -104,18 +107,21 @@ MILLRACE_INLINE void finish(const GemmArgs& args, const GemmPart& part, int tile
   store_first(out, sum, count);
 }
 
+// Tiles side by side, of `left`. Few rows have few sums, so more tiles; but a pair of parts is two
+// streams from memory already.
+int tiles_at_once(bool plain, bool pair, int left, int rows) {
+  if (!plain || left < 2) return 1;
+  return left >= kMaxTiles && rows <= 2 && !pair ? kMaxTiles : 2;
+}
+
 void plain_range(const Job& job, const GemmPart& part, int begin, int end, int first_row,
                  int last_row) {
-  const bool several = format_of(part.weight->kind).plain;
+  const bool plain = format_of(part.weight->kind).plain;
   __m256 sums[kRows * kMaxTiles];
   for (int tile = begin, tiles = 1; tile < end; tile += tiles) {
+    tiles = tiles_at_once(plain, false, end - tile, last_row - first_row);
     for (int row = first_row, rows = 0; row < last_row; row += rows) {
       rows = rows_at_once(job, *part.weight, last_row - row);
-      if (row == first_row) {  // the same number of tiles for all rows
-        tiles = 1;
-        if (several && end - tile >= 2) tiles = 2;
-        if (several && end - tile >= 4 && last_row - first_row <= 2) tiles = 4;
-      }
       multiply(job, *part.weight, tile, tiles, {first_row, last_row}, row, rows, sums);
       for (int r = 0; r < rows; ++r) {
         for (int t = 0; t < tiles; ++t) {
@@ -126,24 +132,33 @@ void plain_range(const Job& job, const GemmPart& part, int begin, int end, int f
   }
 }
 
+// Likewise of the pair of parts that an epilogue makes one of.
+MILLRACE_INLINE void finish_gated(const GemmArgs& args, int tile, int row, __m256 g, __m256 u) {
+  const GemmPart &gate = args.parts[0], &up = args.parts[1];
+  const int column = tile * kTileRows, count = gate.weight->n - column;
+  if (gate.bias != nullptr) g = _mm256_add_ps(g, load_first(gate.bias + column, count));
+  if (up.bias != nullptr) u = _mm256_add_ps(u, load_first(up.bias + column, count));
+  __m256 value = _mm256_mul_ps(activate(args.epilogue, g), u);
+  float* out = gate.out + row * gate.out_stride + column;
+  if (args.accumulate) value = _mm256_add_ps(value, load_first(out, count));
+  store_first(out, value, count);
+}
+
 void gated_range(const Job& job, int begin, int end, int first_row, int last_row) {
-  const GemmPart& gate = job.args.parts[0];
-  const GemmPart& up = job.args.parts[1];
-  __m256 g[kRows], u[kRows];
-  for (int tile = begin; tile < end; ++tile) {
-    const int column = tile * kTileRows, count = gate.weight->n - column;
+  const PackedWeight& gate = *job.args.parts[0].weight;
+  const PackedWeight& up = *job.args.parts[1].weight;
+  const bool plain = format_of(gate.kind).plain && format_of(up.kind).plain;
+  __m256 g[kRows * 2], u[kRows * 2];
+  for (int tile = begin, tiles = 1; tile < end; tile += tiles) {
+    tiles = tiles_at_once(plain, true, end - tile, last_row - first_row);
     for (int row = first_row, rows = 0; row < last_row; row += rows) {
-      rows = smaller(rows_at_once(job, *gate.weight, last_row - row),
-                     rows_at_once(job, *up.weight, last_row - row));
-      multiply(job, *gate.weight, tile, 1, {first_row, last_row}, row, rows, g);
-      multiply(job, *up.weight, tile, 1, {first_row, last_row}, row, rows, u);
-      for (int r = 0; r < rows; ++r) {
-        if (gate.bias != nullptr) g[r] = _mm256_add_ps(g[r], load_first(gate.bias + column, count));
-        if (up.bias != nullptr) u[r] = _mm256_add_ps(u[r], load_first(up.bias + column, count));
-        __m256 value = _mm256_mul_ps(activate(job.args.epilogue, g[r]), u[r]);
-        float* out = gate.out + (row + r) * gate.out_stride + column;
-        if (job.args.accumulate) value = _mm256_add_ps(value, load_first(out, count));
-        store_first(out, value, count);
+      rows =
+          smaller(rows_at_once(job, gate, last_row - row), rows_at_once(job, up, last_row - row));
+      if (!plain && rows < kRows) rows = smaller(4, rows);  // one of them may be plain
+      multiply(job, gate, tile, tiles, {first_row, last_row}, row, rows, g);
+      multiply(job, up, tile, tiles, {first_row, last_row}, row, rows, u);
+      for (int i = 0; i < rows * tiles; ++i) {
+        finish_gated(job.args, tile + i % tiles, row + i / tiles, g[i], u[i]);
       }
     }
   }
@@ -152,8 +167,9 @@ void gated_range(const Job& job, int begin, int end, int first_row, int last_row
 // Tiles [begin, end) of the list of all parts' tiles.
 void piece(const Job& job, int begin, int end) {
   const GemmArgs& args = job.args;
-  for (int row = 0; row < args.m; row += kRowBlock) {
-    const int last_row = smaller(args.m, row + kRowBlock);
+  const int block = needs_rows16(args) ? kRowBlock : kRowBlock / kPlainRows * kPlainRows;
+  for (int row = 0; row < args.m; row += block) {
+    const int last_row = smaller(args.m, row + block);
     if (is_gated(args.epilogue)) {
       gated_range(job, begin, end, row, last_row);
       continue;
