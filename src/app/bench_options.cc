@@ -266,8 +266,7 @@ CLI::App* add_kernels(CLI::App& bench, AllOptions& all) {
       ->check(CLI::Range(1, 65536))
       ->type_name("N,…");
   command
-      ->add_option("--contexts", to.contexts,
-                   "Positions that a token attends to, for the models named. [512,4096,32768]")
+      ->add_option("--contexts", to.contexts, "Positions that a token attends to. [512,4096,32768]")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::Range(1, 1 << 20))
