@@ -198,7 +198,7 @@ void ModelStore::finish_load(Entry& entry, Result<ModelHandle> model) {
 // machine does.
 bool ModelStore::others_serve(int own) {
   std::lock_guard lock(mutex_);
-  return was_asked_ && !stopping_ && num_alive_ > own;
+  return first_loads_over_ && !stopping_ && num_alive_ > own;
 }
 
 Result<std::unique_ptr<Servable>> ModelStore::load_servable(const FoundModel& found,

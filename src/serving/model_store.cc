@@ -146,7 +146,6 @@ Result<ModelHandle> ModelStore::find_version(const Group& group, std::uint64_t n
 Result<ModelHandle> ModelStore::find(std::string_view name, std::string_view version) const {
   if (!version.empty() && version_number(version) == 0) return find_label(name, version);
   std::lock_guard lock(mutex_);
-  was_asked_ = true;
   const Group* group = group_of(name);
   if (!group) return no_such_model();
   if (!version.empty()) return find_version(*group, version_number(version));
@@ -156,7 +155,6 @@ Result<ModelHandle> ModelStore::find(std::string_view name, std::string_view ver
 
 Result<ModelHandle> ModelStore::find_label(std::string_view name, std::string_view label) const {
   std::lock_guard lock(mutex_);
-  was_asked_ = true;
   const Group* group = group_of(name);
   if (!group) return no_such_model();
   const auto found = group->labels.find(label);

@@ -156,10 +156,9 @@ class ModelStore {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   Groups groups_;
-  Stamps last_seen_;                // a poll ago
-  std::uint64_t next_serial_ = 1;   // of loads
-  mutable bool was_asked_ = false;  // for a model, ever
-  int num_alive_ = 0;               // models with a handle somewhere, or being taken down
+  Stamps last_seen_;               // a poll ago
+  std::uint64_t next_serial_ = 1;  // of loads
+  int num_alive_ = 0;              // models with a handle somewhere, or being taken down
   bool first_loads_over_ = false;
   std::atomic<bool> stopping_ = false;
   // Takes models down: their destructors may wait for engine threads and unmap gigabytes, which
