@@ -92,8 +92,9 @@ def main():
     a = options()
     setup = Setup(binary=a.binary.resolve(), models=a.models.resolve(), smollm2=a.smollm2.resolve(), peers=a.peer_dir.resolve(),
                   cores=first_cores(a.threads), rounds=1 if a.quick else a.rounds, quick=a.quick, text=a.text)
-    names = [row.name for job in Plan(setup).jobs() for row in job.rows]
-    jobs = selected(Plan(setup).jobs(), a.rows)
+    jobs = list(Plan(setup).jobs())
+    names = [row.name for job in jobs for row in job.rows]
+    jobs = selected(jobs, a.rows)
     if a.list or not jobs:
         print("\n".join(row.name for job in jobs for row in job.rows) or "no row has such a name")
         return 0 if jobs else 2

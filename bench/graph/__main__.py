@@ -69,8 +69,9 @@ def main():
     a = options()
     setup = Setup(binary=a.binary.resolve(), models=a.models.resolve(), cores=first_cores(a.threads), rounds=a.rounds,
                   seconds=a.seconds, quick=False)
-    names = [row.name for job in Plan(setup).jobs() for row in job.rows]
-    jobs = [job for job in Plan(setup).jobs() if re.search(a.rows, job.rows[0].name, re.IGNORECASE)]
+    jobs = list(Plan(setup).jobs())
+    names = [row.name for job in jobs for row in job.rows]
+    jobs = [job for job in jobs if re.search(a.rows, job.rows[0].name, re.IGNORECASE)]
     if a.list or not jobs:
         print("\n".join(row.name for job in jobs for row in job.rows) or "no row has such a name")
         return 0 if jobs else 2
