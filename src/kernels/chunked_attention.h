@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "kernels/attention_plan.h"
+#include "kernels/parallel.h"
 
 namespace millrace::kernels::chunked {
 namespace {
@@ -100,16 +101,8 @@ class Attention {
   template <class F>
   void each(int count, int64_t cost, const F& task) const {
     constexpr int64_t kWorthwhile = 16384;
-    if (cost < kWorthwhile || exec_.num_threads == 1) {
-      for (int i = 0; i < count; ++i) task(i, 0);
-      return;
-    }
-    exec_.parallel(
-        exec_.pool, count,
-        [](void* context, int index, int thread) {
-          (*static_cast<const F*>(context))(index, thread);
-        },
-        const_cast<F*>(&task));
+    if (cost >= kWorthwhile) return parallel_for(exec_, count, task);
+    for (int i = 0; i < count; ++i) task(i, 0);
   }
 
   Row row_of(int seq, int kv_head, int row) const {

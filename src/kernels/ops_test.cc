@@ -5,8 +5,8 @@
 
 #include <vector>
 
+#include "kernels/parallel.h"
 #include "kernels/reference/kv.h"
-#include "kernels/reference/parallel.h"
 #include "kernels/reference/table.h"
 #include "kernels/tables.h"
 #include "kernels/testing.h"

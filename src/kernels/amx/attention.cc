@@ -16,8 +16,8 @@
 #include "kernels/amx/tile.h"
 #include "kernels/avx512/kv.h"
 #include "kernels/avx512/ops.h"
-#include "kernels/avx512/parallel.h"
 #include "kernels/avx512/simd.h"
+#include "kernels/parallel.h"
 
 namespace millrace::kernels {
 namespace {

@@ -15,8 +15,8 @@
 #include "kernels/amx/pairs.h"
 #include "kernels/amx/tile.h"
 #include "kernels/avx512/epilogue.h"
-#include "kernels/avx512/parallel.h"
 #include "kernels/avx512/quantize.h"
+#include "kernels/parallel.h"
 
 namespace millrace::kernels {
 namespace {

@@ -19,7 +19,7 @@
 #include "kernels/amx/pairs.h"
 #include "kernels/amx/tile.h"
 #include "kernels/avx512/epilogue.h"
-#include "kernels/avx512/parallel.h"
+#include "kernels/parallel.h"
 
 namespace millrace::kernels {
 namespace {

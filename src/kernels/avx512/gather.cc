@@ -1,7 +1,7 @@
 // Embedding rows: each tile of the row's panel is decoded and the row's lane picked out.
 #include "kernels/avx512/decode.h"
 #include "kernels/avx512/ops.h"
-#include "kernels/avx512/parallel.h"
+#include "kernels/parallel.h"
 
 namespace millrace::kernels::avx512 {
 

@@ -5,7 +5,7 @@
 
 #include "kernels/avx512/epilogue.h"
 #include "kernels/avx512/ops.h"
-#include "kernels/avx512/parallel.h"
+#include "kernels/parallel.h"
 
 namespace millrace::kernels {
 namespace {

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "kernels/avx512/ops.h"
-#include "kernels/avx512/parallel.h"
 #include "kernels/avx512/simd.h"
+#include "kernels/parallel.h"
 
 namespace millrace::kernels {
 namespace {

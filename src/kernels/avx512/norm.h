@@ -3,9 +3,9 @@
 
 #include <math.h>
 
-#include "kernels/avx512/parallel.h"
 #include "kernels/avx512/simd.h"
 #include "kernels/kernels.h"
+#include "kernels/parallel.h"
 
 namespace millrace::kernels {
 namespace {

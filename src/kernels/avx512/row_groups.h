@@ -3,7 +3,7 @@
 #pragma once
 
 #include "kernels/avx512/gemm.h"
-#include "kernels/avx512/parallel.h"
+#include "kernels/parallel.h"
 
 namespace millrace::kernels {
 namespace {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
+#include "kernels/parallel.h"
 
 #define MILLRACE_INLINE inline __attribute__((always_inline))
 
@@ -32,17 +33,6 @@ MILLRACE_INLINE size_t round_up(size_t value, size_t unit) {
 }
 
 // ---- threads
-
-// task(index, thread)
-template <class Task>
-MILLRACE_INLINE void parallel_for(const ExecView& exec, int count, const Task& task) {
-  exec.parallel(
-      exec.pool, count,
-      [](void* context, int index, int thread) {
-        (*static_cast<const Task*>(context))(index, thread);
-      },
-      const_cast<Task*>(&task));
-}
 
 // Cuts [0, items) into ranges worth waking a thread for: range(begin, end). `item_cost` is in
 // elements touched.

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "kernels/parallel.h"
 #include "kernels/reference/kv.h"
-#include "kernels/reference/parallel.h"
 #include "kernels/reference/table.h"
 
 namespace millrace::kernels::reference {

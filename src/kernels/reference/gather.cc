@@ -1,5 +1,5 @@
+#include "kernels/parallel.h"
 #include "kernels/reference/dequantize.h"
-#include "kernels/reference/parallel.h"
 #include "kernels/reference/table.h"
 
 namespace millrace::kernels::reference {

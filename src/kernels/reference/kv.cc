@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "kernels/reference/parallel.h"
+#include "kernels/parallel.h"
 #include "kernels/reference/scalar.h"
 #include "kernels/reference/table.h"
 

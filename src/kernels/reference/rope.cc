@@ -1,4 +1,4 @@
-#include "kernels/reference/parallel.h"
+#include "kernels/parallel.h"
 #include "kernels/reference/table.h"
 
 namespace millrace::kernels::reference {

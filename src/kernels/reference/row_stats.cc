@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "kernels/reference/parallel.h"
+#include "kernels/parallel.h"
 #include "kernels/reference/table.h"
 
 namespace millrace::kernels::reference {
