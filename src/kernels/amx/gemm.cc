@@ -6,7 +6,7 @@
 namespace millrace::kernels::amx {
 namespace {
 
-enum class Way { base, few, tiles, bytes };
+enum class Way { base, few, stream, tiles, bytes };
 
 // The base table as in Precision::standard: for few rows 8-bit activations would save nothing.
 ExecView for_base(const ExecView& exec) {
@@ -15,21 +15,19 @@ ExecView for_base(const ExecView& exec) {
   return view;
 }
 
-// Below this many rows the base table is faster, and exact with plain weights. It reads several
-// panels of codes side by side for two rows at most.
-constexpr int kTileRows = 5, kCodeRows = 3;
+// The base table reads several panels of codes side by side for two rows at most.
+constexpr int kCodeRows = 3;
 
 Way way_of(const ExecView& exec, const GemmArgs& args) {
   if (exec.precision == Precision::exact) return Way::base;
-  bool few = true, codes = true, i8 = true;
+  bool few = true, i8 = true;
   for (int p = 0; p < args.num_parts; ++p) {
     few = few && few_can(args.parts[p].weight->kind);
-    codes = codes && args.parts[p].weight->kind != DType::bf16;
     i8 = i8 && args.parts[p].weight->kind == DType::i8;
   }
-  if (few && args.m <= kFewRows && args.m >= (codes ? kCodeRows : kTileRows)) return Way::few;
-  if (i8 && exec.precision == Precision::fast && args.m > kFewRows) return Way::bytes;
-  return args.m < kTileRows ? Way::base : Way::tiles;
+  if (args.m <= kFewRows) return few && args.m >= kCodeRows ? Way::few : Way::base;
+  if (i8 && exec.precision == Precision::fast) return Way::bytes;
+  return args.m <= kStreamRows ? Way::stream : Way::tiles;
 }
 
 }  // namespace
@@ -38,6 +36,8 @@ std::size_t gemm_scratch(const ExecView& exec, const GemmArgs& args) {
   switch (way_of(exec, args)) {
     case Way::few:
       return few_scratch(exec, args);
+    case Way::stream:
+      return stream_scratch(exec, args);
     case Way::tiles:
       return tiles_scratch(exec, args);
     case Way::bytes:
@@ -51,6 +51,8 @@ void gemm(const ExecView& exec, const GemmArgs& args) {
   switch (way_of(exec, args)) {
     case Way::few:
       return multiply_few(exec, args);
+    case Way::stream:
+      return multiply_stream(exec, args);
     case Way::tiles:
       return multiply_tiles(exec, args);
     case Way::bytes:
@@ -61,7 +63,8 @@ void gemm(const ExecView& exec, const GemmArgs& args) {
 }
 
 int operand_form(const ExecView& exec, const GemmArgs& args) {
-  return way_of(exec, args) == Way::tiles ? tiles_form(args) : 0;
+  const Way way = way_of(exec, args);
+  return way == Way::stream || way == Way::tiles ? tiles_form(args) : 0;
 }
 
 }  // namespace millrace::kernels::amx

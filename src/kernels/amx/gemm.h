@@ -10,6 +10,11 @@ std::size_t tiles_scratch(const ExecView& exec, const GemmArgs& args);
 void multiply_tiles(const ExecView& exec, const GemmArgs& args);
 int tiles_form(const GemmArgs& args);  // of the operand (operand.h) that it reads; 0: f32
 
+// The same for some rows, kStreamRows at most: weights are widened while others are multiplied.
+constexpr int kStreamRows = 64;
+std::size_t stream_scratch(const ExecView& exec, const GemmArgs& args);
+void multiply_stream(const ExecView& exec, const GemmArgs& args);
+
 // int8 tiles: x as bytes, one scale for kBytesBlock k of a row. For many rows of kind i8 in
 // Precision::fast.
 constexpr int kBytesBlock = 256;
@@ -17,7 +22,7 @@ std::size_t bytes_scratch(const ExecView& exec, const GemmArgs& args);
 void multiply_bytes(const ExecView& exec, const GemmArgs& args);
 
 // Weights as they are, 16-bit activations. At most kFewRows rows, of kinds that few_can says.
-constexpr int kFewRows = 8;
+constexpr int kFewRows = 4;
 bool few_can(DType kind);
 std::size_t few_scratch(const ExecView& exec, const GemmArgs& args);
 void multiply_few(const ExecView& exec, const GemmArgs& args);

@@ -11,6 +11,7 @@
 //                       scaled and added up in f32, in L1
 //       the run's sums are added to those of the runs before, in L2
 //   last, row by row    the outputs' scales, epilogue and output
+#include "kernels/amx/ahead.h"
 #include "kernels/amx/gemm.h"
 #include "kernels/amx/pairs.h"
 #include "kernels/amx/tile.h"

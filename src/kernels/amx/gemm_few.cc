@@ -10,9 +10,7 @@
 //     2           0            high
 //     3           0            low
 //
-// One tile instruction thus gives the dot products of up to four tokens with 16 outputs. bf16
-// weights are multiplied by x as a sum of two bf16 numbers, the second tile being what the first
-// left over.
+// One tile instruction thus gives the dot products of up to four tokens with 16 outputs.
 #include "kernels/amx/gemm.h"
 #include "kernels/amx/tile.h"
 #include "kernels/avx512/decode.h"
@@ -23,7 +21,7 @@
 namespace millrace::kernels {
 namespace {
 
-constexpr int kMostRows = amx::kFewRows;
+constexpr int kTokens = amx::kFewRows;  // those that a call has too few are zero
 constexpr size_t kTile = 1024;
 
 // ---- x
@@ -34,30 +32,28 @@ constexpr int kTokensPerTile = group == 16 ? 2 : 4;
 struct Planes {
   uint8_t* tiles;  // [k/64][tokens / kTokensPerTile] A tiles
   float* sums;     // [tokens][k / group]
-  float scale[kMostRows];
+  float scale[kTokens];
 };
 
-size_t planes_bytes(int k, int group, int tokens) {
-  const size_t row = padded_k(k), count = static_cast<size_t>(tokens);
-  const size_t per_tile = group == 16 ? 2 : 4;
-  return row / 64 * ((count + per_tile - 1) / per_tile) * kTile +
-         count * round_up(row / 16 * 4 + row / 32 * 4, size_t{64});
+size_t planes_bytes(int k, int group) {
+  const size_t row = padded_k(k), tiles = group == 16 ? 2 : 1;
+  return row / 64 * tiles * kTile + kTokens * round_up(row / 16 * 4 + row / 32 * 4, size_t{64});
 }
 
 template <int group>
-Planes make_planes(const GemmArgs& args, int tokens, uint8_t* scratch) {
+Planes make_planes(const GemmArgs& args, uint8_t* scratch) {
   constexpr int per_tile = kTokensPerTile<group>, rows_each = 16 / per_tile;
   const size_t row = padded_k(args.k);
-  const int tiles_each = (tokens + per_tile - 1) / per_tile;
+  constexpr int tiles_each = kTokens / per_tile;
   Planes out;
   out.tiles = scratch;
-  const size_t tile_bytes = row / 64 * static_cast<size_t>(tiles_each) * kTile;
+  const size_t tile_bytes = row / 64 * tiles_each * kTile;
   out.sums = reinterpret_cast<float*>(scratch + tile_bytes);
   for (size_t i = 0; i < tile_bytes; i += 64) {
     _mm512_store_si512(scratch + i, _mm512_setzero_si512());
   }
   // Sums of the other group size go behind the last token's.
-  float* unused = out.sums + static_cast<size_t>(tokens) * (row / group);
+  float* unused = out.sums + kTokens * (row / group);
   for (int m = 0; m < args.m; ++m) {
     float* sums = out.sums + static_cast<size_t>(m) * (row / group);
     uint8_t* first = scratch + static_cast<size_t>(m / per_tile) * kTile +
@@ -83,36 +79,12 @@ Planes make_planes(const GemmArgs& args, int tokens, uint8_t* scratch) {
           }
         });
   }
-  for (int m = args.m; m < tokens; ++m) {  // padding tokens
+  for (int m = args.m; m < kTokens; ++m) {
     float* sums = out.sums + static_cast<size_t>(m) * (row / group);
     for (size_t i = 0; i < row / group; ++i) sums[i] = 0;
     out.scale[m] = 0;
   }
   return out;
-}
-
-// [k/32][2] A tiles: x rounded to bf16, and the rest rounded to bf16.
-void make_bf16_pairs(const GemmArgs& args, uint8_t* tiles) {
-  const int num_tiles = static_cast<int>(padded_k(args.k)) / 32;
-  for (int t = 0; t < num_tiles; ++t) {
-    uint8_t* to = tiles + static_cast<size_t>(t) * 2 * kTile;
-    for (int m = 0; m < 16; ++m) {
-      __m512i first = _mm512_setzero_si512(), rest = first;
-      if (m < args.m) {
-        const float* x = args.x + m * args.x_stride;
-        const __m512 a = load_row16(x, 32 * t, args.k), b = load_row16(x, 32 * t + 16, args.k);
-        first = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(b, a));
-        const auto widen = [](__m256i half) {
-          return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
-        };
-        const __m512 a_rest = _mm512_sub_ps(a, widen(_mm512_castsi512_si256(first)));
-        const __m512 b_rest = _mm512_sub_ps(b, widen(_mm512_extracti64x4_epi64(first, 1)));
-        rest = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(b_rest, a_rest));
-      }
-      _mm512_store_si512(to + 64 * m, first);
-      _mm512_store_si512(to + kTile + 64 * m, rest);
-    }
-  }
 }
 
 // ---- panels
@@ -129,12 +101,12 @@ const uint8_t* code_tile(const uint8_t* tile, uint8_t* to) {
   }
 }
 
-template <DType kind, int tokens>
+template <DType kind>
 void multiply_codes(const Planes& x, const PackedWeight& weight, int panel, uint8_t* own,
                     float* out) {
   constexpr Values values = Traits<kind>::values;
   constexpr int group = kGroup<kind>, groups = kTileK / group;
-  constexpr int per_tile = kTokensPerTile<group>, tiles_each = (tokens + per_tile - 1) / per_tile;
+  constexpr int per_tile = kTokensPerTile<group>, tiles_each = kTokens / per_tile;
   const uint8_t* from = panel_at<kind>(weight, panel);
   const uint8_t* scales = from + values_bytes<kind>(weight.k);
   const int num_tiles = static_cast<int>(padded_k(weight.k)) / kTileK;
@@ -142,8 +114,8 @@ void multiply_codes(const Planes& x, const PackedWeight& weight, int panel, uint
   uint8_t* const unpacked = own;          // [2] B tiles
   uint8_t* const dots = own + 2 * kTile;  // [2][tiles_each] C tiles
   Lookahead ahead(from, panel_bytes<kind>(weight.k));
-  __m512 acc[tokens];
-  for (int m = 0; m < tokens; ++m) acc[m] = _mm512_setzero_ps();
+  __m512 acc[kTokens];
+  for (int m = 0; m < kTokens; ++m) acc[m] = _mm512_setzero_ps();
   const auto codes_of = [&](int t) {
     return code_tile<values>(from + static_cast<size_t>(t) * kTileBytes<values>,
                              unpacked + static_cast<size_t>(t % 2) * kTile);
@@ -167,18 +139,6 @@ void multiply_codes(const Planes& x, const PackedWeight& weight, int panel, uint
       }
       _tile_stored(0, c, 64);
       if constexpr (tiles_each > 1) _tile_stored(1, c + kTile, 64);
-      if constexpr (tiles_each > 2) {
-        _tile_zero(2);
-        _tile_loadd(4, a + 2 * kTile, 64);
-        _tile_dpbsud(2, 4, 7);
-      }
-      if constexpr (tiles_each > 3) {
-        _tile_zero(3);
-        _tile_loadd(5, a + 3 * kTile, 64);
-        _tile_dpbsud(3, 5, 7);
-      }
-      if constexpr (tiles_each > 2) _tile_stored(2, c + 2 * kTile, 64);
-      if constexpr (tiles_each > 3) _tile_stored(3, c + 3 * kTile, 64);
       if (t + 1 < num_tiles) next_b = codes_of(t + 1);
     }
     if (t == 0) continue;
@@ -191,7 +151,7 @@ void multiply_codes(const Planes& x, const PackedWeight& weight, int panel, uint
         s.m = _mm512_mul_ps(s.d, _mm512_set1_ps(-static_cast<float>(Traits<kind>::zero)));
       }
 #pragma GCC unroll 16
-      for (int m = 0; m < tokens; ++m) {
+      for (int m = 0; m < kTokens; ++m) {
         const uint8_t* rows = c + static_cast<size_t>(m / per_tile) * kTile +
                               static_cast<size_t>(m % per_tile * (16 / per_tile) + 2 * g) * 64;
         const __m512i high = _mm512_load_si512(rows), low = _mm512_load_si512(rows + 64);
@@ -203,62 +163,16 @@ void multiply_codes(const Planes& x, const PackedWeight& weight, int panel, uint
       }
     }
   }
-  for (int m = 0; m < tokens; ++m) {
+  for (int m = 0; m < kTokens; ++m) {
     _mm512_storeu_ps(out + 16 * m, _mm512_mul_ps(acc[m], _mm512_set1_ps(x.scale[m])));
-  }
-}
-
-template <DType kind>
-void multiply_codes_of(int tokens, const Planes& x, const PackedWeight& weight, int panel,
-                       uint8_t* own, float* out) {
-  switch (tokens) {
-    case 1:
-      return multiply_codes<kind, 1>(x, weight, panel, own, out);
-    case 2:
-      return multiply_codes<kind, 2>(x, weight, panel, own, out);
-    case 4:
-      return multiply_codes<kind, 4>(x, weight, panel, own, out);
-    default:
-      return multiply_codes<kind, 8>(x, weight, panel, own, out);
-  }
-}
-
-void multiply_bf16(const uint8_t* x, const PackedWeight& weight, int panel, int m, uint8_t* own,
-                   float* out) {
-  const uint8_t* b = panel_at<DType::bf16>(weight, panel);
-  const int num_tiles = static_cast<int>(padded_k(weight.k)) / 32;
-  _tile_zero(0);
-  _tile_zero(1);
-  for (int t = 0; t < num_tiles; ++t, b += kTile, x += 2 * kTile) {
-    for (size_t p = 0; p < kTile; p += 64) _mm_prefetch(b + 2048 + p, _MM_HINT_T1);
-    _tile_loadd(6, b, 64);
-    _tile_loadd(4, x, 64);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(5, x + kTile, 64);
-    _tile_dpbf16ps(1, 5, 6);
-  }
-  _tile_stored(0, own, 64);
-  _tile_stored(1, own + kTile, 64);
-  for (int r = 0; r < m; ++r) {
-    _mm512_storeu_ps(out + 16 * r, _mm512_add_ps(_mm512_load_ps(own + 64 * r),
-                                                 _mm512_load_ps(own + kTile + 64 * r)));
   }
 }
 
 // ---- the call
 
-int padded_tokens(int m) {
-  return m <= 2 ? m : m <= 4 ? 4 : 8;
-}
-
-constexpr size_t kOwnBytes = 2 * kTile + 8 * kTile;       // B tiles, C tiles
-constexpr size_t kThreadBytes = kOwnBytes + 2 * 16 * 64;  // and the sums of two panels
-
-size_t shared_bytes(const GemmArgs& args) {
-  const int tokens = padded_tokens(args.m);
-  return planes_bytes(args.k, 16, tokens) + planes_bytes(args.k, 32, tokens) +
-         padded_k(args.k) / 32 * 2 * kTile;
-}
+constexpr size_t kOwnBytes = 2 * kTile + 4 * kTile;  // B tiles, C tiles
+constexpr size_t kPanelSums = kTokens * kPanelRows;  // floats
+constexpr size_t kThreadBytes = kOwnBytes + 2 * kPanelSums * sizeof(float);
 
 bool uses(const GemmArgs& args, bool (*is)(DType)) {
   for (int p = 0; p < args.num_parts; ++p) {
@@ -267,14 +181,11 @@ bool uses(const GemmArgs& args, bool (*is)(DType)) {
   return false;
 }
 
-bool is_bf16(DType kind) {
-  return kind == DType::bf16;
-}
 bool is_q6(DType kind) {
   return kind == DType::q6_k;
 }
 bool is_other(DType kind) {
-  return !is_bf16(kind) && !is_q6(kind);
+  return !is_q6(kind);
 }
 
 }  // namespace
@@ -282,38 +193,33 @@ bool is_other(DType kind) {
 namespace amx {
 
 bool few_can(DType kind) {
-  return kind != DType::f32 && kind != DType::f16;
+  return kind != DType::f32 && kind != DType::f16 && kind != DType::bf16;
 }
 
 size_t few_scratch(const ExecView& exec, const GemmArgs& args) {
-  return shared_bytes(args) + kThreadBytes * static_cast<size_t>(exec.num_threads);
+  return planes_bytes(args.k, 16) + planes_bytes(args.k, 32) +
+         kThreadBytes * static_cast<size_t>(exec.num_threads);
 }
 
 void multiply_few(const ExecView& exec, const GemmArgs& args) {
-  const int tokens = padded_tokens(args.m);
   auto* at = static_cast<uint8_t*>(exec.scratch);
-  uint8_t* const pairs = at;
-  at += padded_k(args.k) / 32 * 2 * kTile;
-  if (uses(args, is_bf16)) make_bf16_pairs(args, pairs);
   Planes planes16 = {}, planes32 = {};
-  if (uses(args, is_q6)) planes16 = make_planes<16>(args, tokens, at);
-  at += planes_bytes(args.k, 16, tokens);
-  if (uses(args, is_other)) planes32 = make_planes<32>(args, tokens, at);
-  at += planes_bytes(args.k, 32, tokens);
+  if (uses(args, is_q6)) planes16 = make_planes<16>(args, at);
+  at += planes_bytes(args.k, 16);
+  if (uses(args, is_other)) planes32 = make_planes<32>(args, at);
+  at += planes_bytes(args.k, 32);
 
   const bool gated = is_gated(args.epilogue);
   const PanelPlan plan = plan_panels(exec, args, 1, 1 << 30);
   parallel_for(exec, plan.num_pieces, [&](int piece, int thread) {
     uint8_t* own = at + static_cast<size_t>(thread) * kThreadBytes;
     auto* sums = reinterpret_cast<float*>(own + kOwnBytes);
-    float* up = sums + 16 * 16;
+    float* up = sums + kPanelSums;
     const auto multiply = [&](int part, int panel, float* to) {
       const PackedWeight& weight = *args.parts[part].weight;
-      if (weight.kind == DType::bf16) return multiply_bf16(pairs, weight, panel, args.m, own, to);
       with_kind(weight.kind, [&]<DType kind>() {
         if constexpr (Traits<kind>::values != Values::f32 && Traits<kind>::values != Values::pair) {
-          multiply_codes_of<kind>(tokens, kGroup<kind> == 16 ? planes16 : planes32, weight, panel,
-                                  own, to);
+          multiply_codes<kind>(kGroup<kind> == 16 ? planes16 : planes32, weight, panel, own, to);
         }
       });
     };

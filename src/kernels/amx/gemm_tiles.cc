@@ -13,10 +13,11 @@
 // B must lie in L1 and A in L2: with both in L2 the tile loads halve the speed. A is therefore
 // loaded with the hint that keeps it from displacing B (tileloaddt1). What else was tried:
 // docs/decisions/0011-feeding-tiles-and-memory.md.
+#include "kernels/amx/ahead.h"
 #include "kernels/amx/finish.h"
 #include "kernels/amx/gemm.h"
-#include "kernels/amx/operand.h"
 #include "kernels/amx/pairs.h"
+#include "kernels/amx/rows.h"
 #include "kernels/amx/tile.h"
 #include "kernels/avx512/epilogue.h"
 #include "kernels/parallel.h"
@@ -36,7 +37,7 @@ struct Shape {
   int rows, k_tiles;  // k_tiles of 32
   bool resident;      // whether all of A stays in L2
   size_t a_stride;    // bytes between rows of bf16 x
-  size_t a_bytes;     // of one order
+  size_t a_bytes;     // of x in one order
   size_t c_bytes;     // of a pair's sums between runs: [rows/32][2 panels][32][16] f32
   size_t thread_bytes;
 };
@@ -52,27 +53,10 @@ Shape shape_of(const GemmArgs& args) {
   shape.rows = args.m < most ? args.m : most;
   const size_t rows = round_up(static_cast<size_t>(shape.rows), size_t{32});
   shape.resident = rows * shape.a_stride <= kResidentBytes;
-  shape.a_bytes = rows * shape.a_stride;
+  shape.a_bytes = activation_bytes(shape.rows, args.k);
   shape.c_bytes = rows * 128;
   shape.thread_bytes = kRunBytes + 2 * kBlock32 + (shape.resident ? 1 : kMostPairs) * shape.c_bytes;
   return shape;
-}
-
-struct Activations {
-  const uint8_t* of[2];  // by Order; null when no part wants it
-};
-
-// 32 rows of x; those past the last are zero.
-void convert_rows(const GemmArgs& args, const Shape& shape, Order order, int row_pair, uint8_t* a) {
-  for (int row = row_pair * 32; row < row_pair * 32 + 32; ++row) {
-    const float* x = args.x + row * args.x_stride;
-    uint8_t* to = a + static_cast<size_t>(row) * shape.a_stride;
-    for (int t = 0; t < shape.k_tiles; ++t) {
-      const __m512i v =
-          row < args.m ? activations32(x, 32 * t, args.k, order) : _mm512_setzero_si512();
-      _mm512_store_si512(to + 64 * t, v);
-    }
-  }
 }
 
 // to[2][2] = A·B over `count` tiles of k, unless it is the first run plus from[2][2]: blocks of
@@ -153,7 +137,7 @@ struct Product {
   int run_begin(int run) const { return shape.k_tiles / 2 * run / num_runs * 2; }
   int run_tiles(int run) const { return run_begin(run + 1) - run_begin(run); }
   const uint8_t* rows_for(const Pair& pair) const {
-    return activations.of[static_cast<int>(order_of(args.parts[pair.part[0]].weight->kind))];
+    return activations.rows_for(args.parts[pair.part[0]].weight->kind);
   }
 };
 
@@ -272,35 +256,11 @@ int pairs_a_piece(const ExecView& exec, const PairList& pairs) {
   return each();
 }
 
-// x in the orders that its parts want, made at `at` where it is f32.
-Activations activations_of(const ExecView& exec, const GemmArgs& args, const Shape& shape,
-                           uint8_t* at) {
-  Activations out = {};
-  if (args.x_operand.form != 0) {
-    out.of[static_cast<int>(order_of_form(args.x_operand.form))] =
-        static_cast<const uint8_t*>(args.x_operand.data);
-    return out;
-  }
-  uint8_t* made[2] = {};
-  for (int p = 0; p < args.num_parts; ++p) {
-    const auto order = static_cast<int>(order_of(args.parts[p].weight->kind));
-    if (made[order] == nullptr) made[order] = at + static_cast<size_t>(order) * shape.a_bytes;
-  }
-  parallel_for(exec, (args.m + 31) / 32, [&](int row_pair, int) {
-    for (int i = 0; i < 2; ++i) {
-      if (made[i] != nullptr) convert_rows(args, shape, static_cast<Order>(i), row_pair, made[i]);
-    }
-  });
-  out.of[0] = made[0];
-  out.of[1] = made[1];
-  return out;
-}
-
 void multiply_rows(const ExecView& exec, const GemmArgs& args) {
   const Shape shape = shape_of(args);
   auto* const shared = static_cast<uint8_t*>(exec.scratch);
   uint8_t* const own = shared + 2 * shape.a_bytes;
-  const Activations activations = activations_of(exec, args, shape, shared);
+  const Activations activations = activations_of(exec, args, shared, shape.a_bytes);
   const Product product = {.args = args,
                            .shape = shape,
                            .activations = activations,

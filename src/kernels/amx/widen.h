@@ -50,24 +50,28 @@ inline __m512i pair_bf16(__m512 even, __m512 odd) {
   return _mm512_permutexvar_epi16(zip, halves);
 }
 
-// The 64-k tile t of the panel as two bf16 tiles, 2 KiB.
-template <DType kind>
-inline void widen_tile(const uint8_t* panel, int k, int t, uint8_t* out) {
+// The 64-k tile t of the panel as two bf16 tiles, 2 KiB. between(i) is called 16 times on the way,
+// i counting up: what it asks memory for is spread evenly.
+template <DType kind, class Between>
+inline void widen_tile(const uint8_t* panel, int k, int t, uint8_t* out, const Between& between) {
   constexpr Values values = Traits<kind>::values;
   if constexpr (values == Values::f32) {
     const uint8_t* from = panel + static_cast<size_t>(t) * kTileK * 64;
     for (int r = 0; r < kTileK / 2; ++r) {
+      if (r % 2 == 0) between(r / 2);
       _mm512_store_si512(out + 64 * r, pair_bf16(_mm512_loadu_ps(from + 128 * r),
                                                  _mm512_loadu_ps(from + 128 * r + 64)));
     }
   } else if constexpr (kind == DType::bf16) {
     const uint8_t* from = panel + static_cast<size_t>(t) * kTileK * 32;
     for (int r = 0; r < kTileK / 2; ++r) {
+      if (r % 2 == 0) between(r / 2);
       _mm512_store_si512(out + 64 * r, _mm512_loadu_si512(from + 64 * r));
     }
   } else if constexpr (kind == DType::f16) {
     const uint8_t* from = panel + static_cast<size_t>(t) * kTileK * 32;
     for (int r = 0; r < kTileK / 2; ++r) {
+      if (r % 2 == 0) between(r / 2);
       const __m512i v = _mm512_loadu_si512(from + 64 * r);
       const __m512 even = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(v));
       const __m512 odd = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(v, 16)));
@@ -76,6 +80,9 @@ inline void widen_tile(const uint8_t* panel, int k, int t, uint8_t* out) {
   } else {
     const uint8_t* tile = panel + static_cast<size_t>(t) * kTileBytes<values>;
     const uint8_t* scales = panel + values_bytes<kind>(k);
+    // One base and constant offsets: g++ would keep the addresses of all rows, in vector registers
+    // where it has no others.
+    asm("" : "+r"(tile), "+r"(out));
     constexpr int group = kGroup<kind>;
     const __m512i low_byte = _mm512_set1_epi16(0xff);
 #pragma GCC unroll 4
@@ -92,6 +99,8 @@ inline void widen_tile(const uint8_t* panel, int k, int t, uint8_t* out) {
 #pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) {
           const __m512i v = _mm512_loadu_si512(tile + 256 * g + 64 * i);
+          between(8 * g + 2 * i);
+          between(8 * g + 2 * i + 1);
           uint8_t* to = out + 1024 * g + 128 * i;
           _mm512_store_si512(to, decode_words(_mm512_and_si512(v, nibble), d, c));
           _mm512_store_si512(to + 64,
@@ -104,6 +113,7 @@ inline void widen_tile(const uint8_t* panel, int k, int t, uint8_t* out) {
 #pragma GCC unroll 8
         for (int i = 0; i < group / 4; ++i) {
           const int r = g * (group / 4) + i;
+          between(r);
           const __m512i v = code_row<values>(tile, r);
           _mm512_store_si512(out + 128 * r, decode_words(_mm512_and_si512(v, low_byte), d, c));
           _mm512_store_si512(out + 128 * r + 64, decode_words(_mm512_srli_epi16(v, 8), d, c));
@@ -111,6 +121,11 @@ inline void widen_tile(const uint8_t* panel, int k, int t, uint8_t* out) {
       }
     }
   }
+}
+
+template <DType kind>
+inline void widen_tile(const uint8_t* panel, int k, int t, uint8_t* out) {
+  widen_tile<kind>(panel, k, t, out, [](int) {});
 }
 
 // Rows of x as bf16 A tiles in the order that B tiles of `order` want: 32 k of one row, 64 bytes.
