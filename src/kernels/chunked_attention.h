@@ -4,10 +4,11 @@
 //   static constexpr int kRows             rows a task, at most
 //   size_t width() const                   floats of weighted V in a partial: head_dim, padded
 //   size_t own_bytes() const               memory of a thread for itself
-//   void chunk(const Span&, const Row* rows, int num_rows, float* partials, void* own) const
-//                                          kHead + width() apart: maximum and sum of e^(score -
+//   void chunk(const Span&, const Span& next, const Row* rows, int num_rows, float* partials,
+//              void* own) const            kHead + width() apart: maximum and sum of e^(score -
 //                                          maximum), then at kHead V weighted so; a row that sees
-//                                          none of the span has zeros there
+//                                          none of the span has zeros there. `next` is likely to
+//                                          be wanted by this thread after it, and may be empty
 //   static float exp(float)
 #pragma once
 
@@ -32,7 +33,6 @@ struct Span {
   const int32_t* blocks;  // of the sequence
   int kv_head;
   int begin, end;
-  int next_begin, next_end;  // what the task takes after this, to be fetched early; may be empty
 };
 
 // Adds a later chunk's partial. Not inlined: every caller's bits are the same.
@@ -79,7 +79,9 @@ class Attention {
     plan([=](int i, const Task& task) { tasks[i] = task; },
          [=](int i, const Merge& merge) { merges[i] = merge; });
     each(counts_.tasks, counts_.cost, [&](int i, int thread) {
-      run_task(tasks[i], memory(own_at_ + static_cast<size_t>(thread) * thread_bytes_));
+      const int then = i + exec_.num_threads;  // most likely
+      run_task(tasks[i], then < counts_.tasks ? first_span_of(tasks[then]) : Span{},
+               memory(own_at_ + static_cast<size_t>(thread) * thread_bytes_));
     });
     each(counts_.merges, static_cast<int64_t>(counts_.partials) * static_cast<int64_t>(stride_),
          [&](int i, int) { run_merge(merges[i]); });
@@ -115,7 +117,7 @@ class Attention {
             .last = last_seen(args_, seq, row)};
   }
 
-  void run_task(const Task& task, uint8_t* thread_memory) const {
+  void run_task(const Task& task, const Span& then, uint8_t* thread_memory) const {
     Row rows[Machine::kRows];
     for (int i = 0; i < task.num_rows; ++i) {
       rows[i] = row_of(task.seq, task.kv_head, task.first_row + i);
@@ -130,7 +132,9 @@ class Attention {
       float* const to = !whole      ? partial(task.partial + ptrdiff_t{done} * seq_rows)
                         : done == 0 ? sums
                                     : later;
-      machine_.chunk(span_of(task, chunk, rows), rows, task.num_rows, to, own);
+      const int seen = rows[task.num_rows - 1].last + 1;
+      const Span next = chunk + 1 < task.end_chunk ? span_of(task, chunk + 1, 0, seen) : then;
+      machine_.chunk(span_of(task, chunk, rows[0].first, seen), next, rows, task.num_rows, to, own);
       for (int i = 0; to == later && i < task.num_rows; ++i) {
         const size_t at = static_cast<size_t>(i) * stride_;
         merge<Machine>(sums + at, later + at, stride_);
@@ -141,14 +145,17 @@ class Attention {
     }
   }
 
-  Span span_of(const Task& task, int chunk, const Row* rows) const {
-    const int begin = chunk * kChunk, end = begin + kChunk, seen = rows[task.num_rows - 1].last + 1;
+  // The part of a chunk that rows see which see positions [first, end).
+  Span span_of(const Task& task, int chunk, int first, int end) const {
+    const int begin = chunk * kChunk;
     return {.blocks = args_.block_table + int64_t{task.seq} * args_.block_table_stride,
             .kv_head = task.kv_head,
-            .begin = larger(begin, rows[0].first / 16 * 16),
-            .end = smaller(end, seen),
-            .next_begin = end,
-            .next_end = chunk + 1 < task.end_chunk ? smaller(end + kChunk, seen) : end};
+            .begin = larger(begin, first / 16 * 16),
+            .end = smaller(begin + kChunk, end)};
+  }
+  Span first_span_of(const Task& task) const {
+    return span_of(task, task.first_chunk, first_seen(args_, task.seq, task.first_row),
+                   last_seen(args_, task.seq, task.first_row + task.num_rows - 1) + 1);
   }
 
   void run_merge(const Merge& task) const {

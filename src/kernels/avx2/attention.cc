@@ -295,7 +295,8 @@ void copy_scales(const Source& source, Own& own) {
 }
 
 template <KvKind kKind>
-void run_chunk(const Source& source, const Row* rows, int num_rows, float* partials, Own& own) {
+void run_chunk(const Source& source, const Source& next, const Row* rows, int num_rows,
+               float* partials, Own& own) {
   const Span& span = source.span;
   const KvLayout& layout = source.layout;
   const size_t width = layout.v_width, stride = chunked::kHead + width;
@@ -327,7 +328,7 @@ void run_chunk(const Source& source, const Row* rows, int num_rows, float* parti
     if (stop < span.end) {
       pass.ask(source, true, stop, span.end, groups);
     } else {
-      pass.ask(source, false, span.next_begin, span.next_end, groups);
+      pass.ask(next, false, next.span.begin, next.span.end, groups);
     }
     for_groups(num_rows, [&]<int R>(int r, int group) {
       value_group<kKind, R>(layout, pass, group, own.scores[r] + (p - span.begin),
@@ -354,16 +355,17 @@ struct Machine {
   size_t own_bytes() const { return sizeof(Own); }
   static float exp(float x) { return _mm256_cvtss_f32(exp_ps(_mm256_set1_ps(x))); }
 
-  void chunk(const Span& span, const Row* rows, int num_rows, float* partials, void* own) const {
-    const Source source = {args, layout, span};
+  void chunk(const Span& span, const Span& next, const Row* rows, int num_rows, float* partials,
+             void* own) const {
+    const Source source = {args, layout, span}, then = {args, layout, next};
     auto& mine = *static_cast<Own*>(own);
     switch (args.shape.kind) {
       case KvKind::f32:
-        return run_chunk<KvKind::f32>(source, rows, num_rows, partials, mine);
+        return run_chunk<KvKind::f32>(source, then, rows, num_rows, partials, mine);
       case KvKind::bf16:
-        return run_chunk<KvKind::bf16>(source, rows, num_rows, partials, mine);
+        return run_chunk<KvKind::bf16>(source, then, rows, num_rows, partials, mine);
       case KvKind::i8:
-        return run_chunk<KvKind::i8>(source, rows, num_rows, partials, mine);
+        return run_chunk<KvKind::i8>(source, then, rows, num_rows, partials, mine);
     }
   }
 

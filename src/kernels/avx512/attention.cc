@@ -17,6 +17,7 @@ using chunked::Span;
 
 constexpr int kGroup = 4;  // rows at a time
 
+// K and V of one KV head of a sequence, at some positions.
 struct Chunk {
   const AttentionArgs& args;
   const KvLayout& layout;
@@ -28,6 +29,17 @@ struct Chunk {
     return static_cast<const uint8_t*>(args.layer_kv) +
            static_cast<size_t>(blocks[position / args.shape.block_tokens]) * layout.block_bytes;
   }
+  // Of 16 positions.
+  const uint8_t* keys(int position) const {
+    const int offset = position % args.shape.block_tokens;
+    return block(position) + static_cast<size_t>(kv_head) * layout.k_head_bytes +
+           static_cast<size_t>(offset) * layout.depth * kv_element_bytes(args.shape.kind);
+  }
+  const uint8_t* values(int position) const {
+    const int offset = position % args.shape.block_tokens;
+    return block(position) + layout.v_offset + static_cast<size_t>(kv_head) * layout.v_head_bytes +
+           static_cast<size_t>(offset) * layout.width * kv_element_bytes(args.shape.kind);
+  }
   const float* scales(int position, bool of_v) const {
     const auto heads = static_cast<size_t>(args.shape.kv_heads);
     const size_t index = (of_v ? heads : 0) + static_cast<size_t>(kv_head);
@@ -37,9 +49,30 @@ struct Chunk {
   }
 };
 
-// scores[r][16] = q_r · K over 16 tokens whose K begins at `k`.
+// What is asked for while 16 positions of K or V are read: the same number of lines some positions
+// further on, after the last of K those of V, after V those of K of the next chunk. Hardware does
+// not look past the end of a block.
+struct Ahead {
+  static constexpr int kDistance = 4;  // groups of 16 positions
+  static constexpr int kMost = 2 * kChunk / 16 + kDistance;
+
+  const uint8_t* wanted[kMost];
+  int count = 0;
+
+  Ahead(const Chunk& chunk, const Chunk& next) {
+    for (int p = chunk.begin; p < chunk.end; p += 16) wanted[count++] = chunk.keys(p);
+    for (int p = chunk.begin; p < chunk.end; p += 16) wanted[count++] = chunk.values(p);
+    const int most = next.begin + 16 * kDistance;
+    for (int p = next.begin; p < next.end && p < most; p += 16) wanted[count++] = next.keys(p);
+  }
+  // During group i of K, or of V when K's are counted too. With nothing to ask for, what is read.
+  const uint8_t* during(int i) const { return wanted[i + kDistance < count ? i + kDistance : i]; }
+};
+
+// scores[r][16] = q_r · K over 16 tokens whose K begins at `k`; as many lines are asked for.
 template <KvKind kind, int rows>
-void dot_keys(const uint8_t* k, size_t depth, const float* const* q, int head_dim, __m512* acc) {
+void dot_keys(const uint8_t* k, const uint8_t* ahead, size_t depth, const float* const* q,
+              int head_dim, __m512* acc) {
   for (int r = 0; r < rows; ++r) acc[r] = _mm512_setzero_ps();
   const auto add = [&](int i, __m512 v) {
     if (i >= head_dim) return;
@@ -47,9 +80,13 @@ void dot_keys(const uint8_t* k, size_t depth, const float* const* q, int head_di
   };
   const int count = static_cast<int>(depth);
   if constexpr (kind == KvKind::f32) {
-    for (int i = 0; i < head_dim; ++i) add(i, _mm512_loadu_ps(k + 64 * static_cast<size_t>(i)));
+    for (int i = 0; i < head_dim; ++i) {
+      _mm_prefetch(ahead + 64 * static_cast<size_t>(i), _MM_HINT_T0);
+      add(i, _mm512_loadu_ps(k + 64 * static_cast<size_t>(i)));
+    }
   } else if constexpr (kind == KvKind::bf16) {
     for (int i = 0; i < count; i += 2) {
+      _mm_prefetch(ahead + 32 * static_cast<size_t>(i), _MM_HINT_T0);
       const __m512i v = _mm512_loadu_si512(k + 32 * static_cast<size_t>(i));
       add(i, _mm512_castsi512_ps(_mm512_slli_epi32(v, 16)));
       add(i + 1, _mm512_castsi512_ps(
@@ -57,6 +94,7 @@ void dot_keys(const uint8_t* k, size_t depth, const float* const* q, int head_di
     }
   } else {
     for (int i = 0; i < count; i += 4) {
+      _mm_prefetch(ahead + 16 * static_cast<size_t>(i), _MM_HINT_T0);
       const __m512i v = _mm512_loadu_si512(k + 16 * static_cast<size_t>(i));
       add(i, _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(v, 24), 24)));
       add(i + 1, _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(v, 16), 24)));
@@ -74,19 +112,15 @@ inline __m512 soft_capped(__m512 score, float cap) {  // cap·tanh(score / cap)
 
 // Scores of the chunk, -inf where a row does not see the position.
 template <KvKind kind, int rows>
-void score_chunk(const Chunk& chunk, const Row* row, float (*scores)[kChunk]) {
+void score_chunk(const Chunk& chunk, const Ahead& ahead, const Row* row, float (*scores)[kChunk]) {
   const AttentionArgs& args = chunk.args;
   const float* q[rows];
   for (int r = 0; r < rows; ++r) q[r] = row[r].q;
   const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  const size_t group_bytes = 16 * chunk.layout.depth * kv_element_bytes(kind);
   for (int p = chunk.begin; p < chunk.end; p += 16) {
-    const int offset = p % args.shape.block_tokens;
-    const uint8_t* k = chunk.block(p) +
-                       static_cast<size_t>(chunk.kv_head) * chunk.layout.k_head_bytes +
-                       static_cast<size_t>(offset / 16) * group_bytes;
     __m512 acc[rows];
-    dot_keys<kind, rows>(k, chunk.layout.depth, q, args.shape.head_dim, acc);
+    dot_keys<kind, rows>(chunk.keys(p), ahead.during((p - chunk.begin) / 16), chunk.layout.depth, q,
+                         args.shape.head_dim, acc);
     const __m512i position = _mm512_add_epi32(lanes, _mm512_set1_epi32(p));
     for (int r = 0; r < rows; ++r) {
       __m512 s = _mm512_mul_ps(acc[r], _mm512_set1_ps(args.scale));
@@ -124,10 +158,11 @@ Softmax soften(float* scores, int count) {
 
 // sums[r][columns of 16] += weights · V for `vectors` (<= 4) vectors of dims from `first`.
 template <KvKind kind, int rows, int vectors>
-void add_values(const Chunk& chunk, const float (*weights)[kChunk], size_t first,
-                float* const* to) {
-  const AttentionArgs& args = chunk.args;
+void add_values(const Chunk& chunk, const Ahead& ahead, const float (*weights)[kChunk],
+                size_t first, float* const* to) {
   const size_t width = chunk.layout.width;
+  constexpr size_t kToken = 16 * vectors * (kind == KvKind::f32 ? 4 : kind == KvKind::bf16 ? 2 : 1);
+  const int groups = (chunk.end - chunk.begin + 15) / 16;
   __m512 acc[rows][vectors];
   for (int r = 0; r < rows; ++r) {
     for (int c = 0; c < vectors; ++c) acc[r][c] = _mm512_setzero_ps();
@@ -138,13 +173,16 @@ void add_values(const Chunk& chunk, const float (*weights)[kChunk], size_t first
       acc[r][c] = _mm512_fmadd_ps(w, v, acc[r][c]);
     }
   };
-  for (int p = chunk.begin; p < chunk.end;) {
-    const int offset = p % args.shape.block_tokens;
-    const int left = args.shape.block_tokens - offset;
-    const int stop = p + left < chunk.end ? p + left : chunk.end;
-    const uint8_t* v = chunk.block(p) + chunk.layout.v_offset +
-                       static_cast<size_t>(chunk.kv_head) * chunk.layout.v_head_bytes;
-    for (auto token = static_cast<size_t>(offset); p < stop; ++p, ++token) {
+  for (int g = 0; g < groups; ++g) {
+    const int begin = chunk.begin + 16 * g, left = chunk.end - begin;
+    const uint8_t* v = chunk.values(begin);
+    // The lines of these columns, or as many.
+    const uint8_t* wanted = ahead.during(groups + g) + 16 * kToken * (first / (16 * vectors));
+    for (size_t token = 0; token < static_cast<size_t>(left < 16 ? left : 16); ++token) {
+      const int p = begin + static_cast<int>(token);
+      for (size_t line = 0; line < kToken; line += 64) {
+        _mm_prefetch(wanted + token * kToken + line, _MM_HINT_T0);
+      }
       for (int c = 0; c < vectors; ++c) {
         const size_t column = first + 16 * static_cast<size_t>(c);
         if constexpr (kind == KvKind::f32) {
@@ -170,9 +208,9 @@ void add_values(const Chunk& chunk, const float (*weights)[kChunk], size_t first
 // The chunk's partial result of each row, into partial[r]. A row whose scores are all NaN has no
 // maximum, but a sum.
 template <KvKind kind, int rows>
-void chunk_partials(const Chunk& chunk, const Row* row, float* const* partial) {
+void chunk_partials(const Chunk& chunk, const Ahead& ahead, const Row* row, float* const* partial) {
   alignas(64) float scores[rows][kChunk];
-  score_chunk<kind, rows>(chunk, row, scores);
+  score_chunk<kind, rows>(chunk, ahead, row, scores);
   const int count = chunk.end - chunk.begin;
   float* sums[rows];
   for (int r = 0; r < rows; ++r) {
@@ -188,11 +226,12 @@ void chunk_partials(const Chunk& chunk, const Row* row, float* const* partial) {
     }
   }
   size_t c = 0;
-  for (; c + 64 <= chunk.layout.width; c += 64) add_values<kind, rows, 4>(chunk, scores, c, sums);
-  for (; c < chunk.layout.width; c += 16) add_values<kind, rows, 1>(chunk, scores, c, sums);
+  for (; c + 64 <= chunk.layout.width; c += 64)
+    add_values<kind, rows, 4>(chunk, ahead, scores, c, sums);
+  for (; c < chunk.layout.width; c += 16) add_values<kind, rows, 1>(chunk, ahead, scores, c, sums);
 }
 
-using PartialsFn = void (*)(const Chunk&, const Row*, float* const*);
+using PartialsFn = void (*)(const Chunk&, const Ahead&, const Row*, float* const*);
 
 template <KvKind kind>
 PartialsFn partials_fn_of(int rows) {
@@ -222,21 +261,27 @@ struct Machine {
   size_t own_bytes() const { return 0; }
   static float exp(float x) { return _mm512_cvtss_f32(exp16(_mm512_set1_ps(x))); }
 
-  void chunk(const Span& span, const Row* rows, int num_rows, float* partials, void*) const {
-    const Chunk chunk = {.args = args,
-                         .layout = layout,
-                         .blocks = span.blocks,
-                         .kv_head = span.kv_head,
-                         .begin = span.begin,
-                         .end = span.end};
+  void chunk(const Span& span, const Span& next, const Row* rows, int num_rows, float* partials,
+             void*) const {
+    const Chunk chunk = chunk_of(span);
+    const Ahead ahead(chunk, chunk_of(next));
     for (int r = 0; r < num_rows; r += kGroup) {
       const int count = chunked::smaller(kGroup, num_rows - r);
       float* to[kGroup];
       for (int i = 0; i < count; ++i) {
         to[i] = partials + static_cast<size_t>(r + i) * (chunked::kHead + layout.width);
       }
-      partials_fn(args.shape.kind, count)(chunk, rows + r, to);
+      partials_fn(args.shape.kind, count)(chunk, ahead, rows + r, to);
     }
+  }
+
+  Chunk chunk_of(const Span& span) const {
+    return {.args = args,
+            .layout = layout,
+            .blocks = span.blocks,
+            .kv_head = span.kv_head,
+            .begin = span.begin,
+            .end = span.end};
   }
 
   const AttentionArgs& args;

@@ -144,7 +144,8 @@ struct Machine {
   size_t own_bytes() const { return layout.width * kGroup * sizeof(float); }
   static float exp(float x) { return exp_one(x); }
 
-  void chunk(const Span& span, const Row* rows, int num_rows, float* partials, void* own) const {
+  void chunk(const Span& span, const Span&, const Row* rows, int num_rows, float* partials,
+             void* own) const {
     const size_t stride = chunked::kHead + layout.v_width;
     for (int r = 0; r < num_rows; r += kGroup) {
       group_chunk(span, rows + r, smaller(kGroup, num_rows - r),
