@@ -56,20 +56,6 @@ bool JsonReader::fail() {
   return false;
 }
 
-void JsonReader::skip_space() {
-  while (at_ < text_.size()) {
-    const char c = text_[at_];
-    if (c != ' ' && c != '\n' && c != '\r' && c != '\t') return;
-    ++at_;
-  }
-}
-
-bool JsonReader::take(char c) {
-  if (at_ == text_.size() || text_[at_] != c) return false;
-  ++at_;
-  return true;
-}
-
 JsonReader::Kind JsonReader::kind() {
   skip_space();
   if (at_ == text_.size()) return Kind::none;

@@ -65,8 +65,15 @@ class JsonReader {
   };
 
   bool fail();
-  void skip_space();
-  bool take(char c);
+  void skip_space() {
+    while (at_ < text_.size() && text_[at_] <= ' ' && is_space(text_[at_])) ++at_;
+  }
+  bool take(char c) {
+    if (at_ == text_.size() || text_[at_] != c) return false;
+    ++at_;
+    return true;
+  }
+  static bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
   bool open(char bracket);
   bool next_item(char close);
   void close();

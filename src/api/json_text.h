@@ -1,6 +1,7 @@
 // What JsonReader and JsonWriter know of the bytes of a string.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -8,25 +9,28 @@
 
 namespace millrace::api {
 
-// Stands for itself within quotes, and is ASCII.
-constexpr bool is_plain_in_json(char c) {
-  return c >= 0x20 && static_cast<unsigned char>(c) < 0x80 && c != '"' && c != '\\';
-}
-
-// How many bytes at the start of `text` are so.
+// How many bytes at the start of `text` stand for themselves within quotes, and are ASCII. Eight at
+// a time: the lowest bit that is set below belongs to the first byte that is not (bits above it may
+// be set for nothing).
 inline std::size_t num_plain_in_json(std::string_view text) {
+  static_assert(std::endian::native == std::endian::little);
   constexpr std::uint64_t kOnes = 0x0101010101010101, kHighs = kOnes << 7;
-  const auto has_zero = [](std::uint64_t x) { return (x - kOnes) & ~x; };
-  std::size_t i = 0;
-  for (; i + sizeof(std::uint64_t) <= text.size(); i += sizeof(std::uint64_t)) {
-    std::uint64_t bytes = 0;
-    std::memcpy(&bytes, text.data() + i, sizeof bytes);
+  const auto find = [](std::uint64_t bytes) {
+    const auto zeros = [](std::uint64_t x) { return (x - kOnes) & ~x; };
     const std::uint64_t controls = (bytes - kOnes * 0x20) & ~bytes;
-    const std::uint64_t marks = has_zero(bytes ^ (kOnes * '"')) | has_zero(bytes ^ (kOnes * '\\'));
-    if (((bytes | controls | marks) & kHighs) != 0) break;
+    const std::uint64_t marks = zeros(bytes ^ (kOnes * '"')) | zeros(bytes ^ (kOnes * '\\'));
+    return static_cast<std::size_t>(std::countr_zero((bytes | controls | marks) & kHighs)) / 8;
+  };
+  std::size_t i = 0;
+  std::uint64_t bytes = 0;
+  for (; i + sizeof bytes <= text.size(); i += sizeof bytes) {
+    std::memcpy(&bytes, text.data() + i, sizeof bytes);
+    if (const std::size_t plain = find(bytes); plain < sizeof bytes) return i + plain;
   }
-  while (i < text.size() && is_plain_in_json(text[i])) ++i;
-  return i;
+  if (i == text.size()) return i;
+  bytes = kOnes * '"';  // ends what is left
+  std::memcpy(&bytes, text.data() + i, text.size() - i);
+  return i + find(bytes);
 }
 
 // Bytes of the well-formed UTF-8 character at the start of `text`, which is not empty; 0 where

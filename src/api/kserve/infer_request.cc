@@ -307,8 +307,7 @@ std::unexpected<Error> invalid_json(std::string_view text) {
 }
 
 // Where the JSON ends: the header field, or the whole body.
-Result<std::size_t> head_length(const net::HttpRequest& http) {
-  const std::string_view field = http.header("inference-header-content-length");
+Result<std::size_t> head_length(const net::HttpRequest& http, std::string_view field) {
   if (field.empty()) return http.body.size();
   std::size_t length = 0;
   const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), length);
@@ -442,9 +441,10 @@ Result<InferHead> parse_infer(net::HttpRequest& http, serving::TensorRequest& re
   if (!encoding.empty() && encoding != "identity") {
     return invalid("Compressed request bodies are not accepted.", {}, "unsupported_media_type");
   }
-  const auto length = head_length(http);
+  const std::string_view given = http.header("inference-header-content-length");
+  const auto length = head_length(http, given);
   if (!length) return std::unexpected(length.error());
-  const bool raw = *length == 0 && !http.header("inference-header-content-length").empty();
+  const bool raw = *length == 0 && !given.empty();
   auto storage = std::make_shared<Storage>(std::move(http.body));
   request.owner = storage;
   if (raw) {
