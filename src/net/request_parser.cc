@@ -40,7 +40,7 @@ bool equal_but_underscores(std::string_view a, std::string_view b) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
   };
   return std::equal(a.begin(), a.end(), b.begin(),
-                    [&](char x, char y) { return fold(x) == fold(y); });
+                    [&](char x, char y) { return x == y || fold(x) == fold(y); });
 }
 
 bool valid_host(std::string_view host) {
