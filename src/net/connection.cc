@@ -49,7 +49,7 @@ class Connection::Exchange final : public Responder {
 
   static void run(std::shared_ptr<Exchange> exchange) {
     const Route& route = exchange->route_;
-    HttpRequest request = std::move(exchange->request_);
+    HttpRequest& request = exchange->request_;  // moved before its owner is gone
     try {
       route.handler(std::move(request), std::move(exchange));
     } catch (const std::exception& error) {  // a barrier: one request never ends the server

@@ -193,6 +193,7 @@ void RequestParser::take_field(std::string_view line) {
   const auto field = split_field_line(line);
   if (!field) return fail(400, "invalid header field");
   if (request_.headers.size() >= limits_->max_headers) return fail(431, "too many header fields");
+  bool is_new = false;
   for (std::size_t i = 0; i < kSingleFields.size(); ++i) {
     if (field->name.size() != kSingleFields[i].size() ||
         !equal_but_underscores(field->name, kSingleFields[i])) {
@@ -200,12 +201,14 @@ void RequestParser::take_field(std::string_view line) {
     }
     if (field->name.find('_') != std::string_view::npos)
       return fail(400, "header field name with '_' for '-'");
-    if (i < kNumOnceFields && request_.headers.contains(field->name)) {
+    is_new = i < kNumOnceFields;
+    if (is_new && request_.headers.contains(field->name)) {
       return fail(400, "repeated header field");
     }
     if (!take_known_field(kSingleFields[i], field->raw_value, field->value)) return;
     break;
   }
+  if (is_new) return request_.headers.add(std::string(field->name), std::string(field->value));
   request_.headers.join(field->name, field->value);
 }
 
