@@ -2,43 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <utility>
+
+#include "api/json_text.h"
 
 namespace millrace::api {
 namespace {
-
-// Bytes of the well-formed UTF-8 character at the start of `text`; 0 where there is none.
-std::size_t character_size(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  std::size_t size = 0;
-  unsigned char low = 0x80, high = 0xBF;  // of the second byte
-  if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead <= 0xDF) {
-    size = 2;
-  } else if ((lead & 0xF0) == 0xE0) {
-    size = 3;
-    if (lead == 0xE0) low = 0xA0;   // overlong
-    if (lead == 0xED) high = 0x9F;  // surrogates
-  } else if (lead >= 0xF0 && lead <= 0xF4) {
-    size = 4;
-    if (lead == 0xF0) low = 0x90;   // overlong
-    if (lead == 0xF4) high = 0x8F;  // above U+10FFFF
-  } else {
-    return 0;
-  }
-  if (text.size() < size || byte(1) < low || byte(1) > high) return 0;
-  for (std::size_t i = 2; i < size; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  return size;
-}
-
-// Stands for itself; negative: not ASCII.
-bool is_plain(char c) {
-  return c >= 0x20 && c != '"' && c != '\\';
-}
 
 void append_control(std::string& out, char c) {
   switch (c) {
@@ -76,15 +48,15 @@ void append_float(std::string& out, Float value) {
 void append_json_escaped(std::string& out, std::string_view text) {
   std::size_t i = 0;
   while (i < text.size()) {
-    const std::size_t plain_from = i;
-    while (i < text.size() && is_plain(text[i])) ++i;
-    out.append(text, plain_from, i - plain_from);
+    const std::size_t plain = num_plain_in_json(text.substr(i));
+    out.append(text, i, plain);
+    i += plain;
     if (i == text.size()) return;
     const char c = text[i];
     if (static_cast<unsigned char>(c) < 0x80) {
       append_control(out, c);
       ++i;
-    } else if (const std::size_t size = character_size(text.substr(i)); size > 0) {
+    } else if (const std::size_t size = utf8_character_size(text.substr(i)); size > 0) {
       out += text.substr(i, size);
       i += size;
     } else {
@@ -113,17 +85,34 @@ JsonWriter& JsonWriter::close(char bracket) {
   return *this;
 }
 
+// Most strings stand for themselves and go out in one piece: [,]"text"[:]
+void JsonWriter::quoted(std::string_view text, bool is_key) {
+  const bool comma = std::exchange(need_comma_, !is_key);
+  if (num_plain_in_json(text) < text.size()) {
+    if (comma) out_ += ',';
+    append_json_string(out_, text);
+    if (is_key) out_ += ':';
+    return;
+  }
+  const std::size_t before = out_.size();
+  out_.resize_and_overwrite(before + text.size() + 4, [&](char* data, std::size_t) {
+    char* to = data + before;
+    if (comma) *to++ = ',';
+    *to++ = '"';
+    to = std::copy(text.begin(), text.end(), to);
+    *to++ = '"';
+    if (is_key) *to++ = ':';
+    return to - data;
+  });
+}
+
 JsonWriter& JsonWriter::key(std::string_view name) {
-  separate();
-  append_json_string(out_, name);
-  out_ += ':';
-  need_comma_ = false;
+  quoted(name, true);
   return *this;
 }
 
 JsonWriter& JsonWriter::string(std::string_view text) {
-  separate();
-  append_json_string(out_, text);
+  quoted(text, false);
   return *this;
 }
 

@@ -49,6 +49,7 @@ class JsonWriter {
  private:
   JsonWriter& open(char bracket);
   JsonWriter& close(char bracket);
+  void quoted(std::string_view text, bool is_key);
   void separate() {
     if (need_comma_) out_ += ',';
     need_comma_ = true;

@@ -23,14 +23,20 @@ constexpr std::size_t kMaxUnsent = 8;  // answers that wait for the end of a rou
 class Connection::Exchange final : public Responder {
  public:
   Exchange(std::shared_ptr<Connection> connection, std::uint64_t serial, const Route& route,
-           HttpRequest request)
+           HttpRequest&& request)
       : connection_(std::move(connection)),
         serial_(serial),
         route_(route),
         request_(std::move(request)) {}
-  ~Exchange() override { connection_->abandon(serial_); }
+  ~Exchange() override {
+    if (!is_over_.load(std::memory_order_relaxed)) connection_->abandon(serial_);
+  }
 
-  void send(HttpResponse response) override { connection_->send(serial_, std::move(response)); }
+  void send(HttpResponse response) override {
+    if (connection_->send(serial_, std::move(response))) {
+      is_over_.store(true, std::memory_order_relaxed);
+    }
+  }
   void start(int status, std::string_view type, HeaderFields headers) override {
     connection_->start(serial_, status, type, std::move(headers));
   }
@@ -42,9 +48,8 @@ class Connection::Exchange final : public Responder {
   bool disconnected() const override { return connection_->disconnected(serial_); }
 
   static void run(std::shared_ptr<Exchange> exchange) {
-    if (!exchange->connection_->still_open()) return;
     const Route& route = exchange->route_;
-    HttpRequest request = std::move(exchange->request_);
+    HttpRequest& request = exchange->request_;  // moved before its owner is gone
     try {
       route.handler(std::move(request), std::move(exchange));
     } catch (const std::exception& error) {  // a barrier: one request never ends the server
@@ -57,7 +62,9 @@ class Connection::Exchange final : public Responder {
     if (route.on_io_thread || (route.is_instant && route.is_instant(exchange->request_))) {
       return run(std::move(exchange));
     }
-    io.ready.emplace_back([exchange = std::move(exchange)]() mutable { run(std::move(exchange)); });
+    io.ready.emplace_back([exchange = std::move(exchange)]() mutable {
+      if (exchange->connection_->still_open()) run(std::move(exchange));
+    });
   }
 
  private:
@@ -65,6 +72,7 @@ class Connection::Exchange final : public Responder {
   const std::uint64_t serial_;
   const Route& route_;
   HttpRequest request_;
+  std::atomic<bool> is_over_ = false;  // answered: nothing is left to abandon
 };
 
 Connection::Connection(std::shared_ptr<ServerCore> core, IoThread& io,
@@ -157,7 +165,7 @@ void Connection::drive() {
       if (!current_.done || !out_.empty()) return;
       if (must_close()) return begin_linger();
       phase_ = Phase::reading;
-      wait_for(Waiting::idle);
+      wait_for(Waiting::idle, io_.loop.round_began());
     }
     if (phase_ != Phase::reading || pending_.empty()) return;
     const std::string bytes = std::exchange(pending_, {});
@@ -167,7 +175,7 @@ void Connection::drive() {
 
 void Connection::feed(std::string_view bytes) {
   if (parser_.untouched() && !bytes.empty()) {
-    const TimePoint now = Clock::now();
+    const TimePoint now = io_.loop.round_began();
     parser_.request().arrival = now;
     current_.route = nullptr;
     wait_for(Waiting::head, now);

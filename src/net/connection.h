@@ -73,7 +73,7 @@ class Connection final : public EventLoop::Watcher,
   void send_unsent();
 
   // The Responder calls of request `serial`; any thread. Stale serials are ignored.
-  void send(std::uint64_t serial, HttpResponse response);
+  bool send(std::uint64_t serial, HttpResponse response);  // false: it is not wanted
   void start(std::uint64_t serial, int status, std::string_view content_type, HeaderFields headers);
   bool write(std::uint64_t serial, std::string_view chunk);
   void finish(std::uint64_t serial);

@@ -88,13 +88,14 @@ void Connection::after_output() {
   update_interest();
 }
 
-void Connection::send(std::uint64_t serial, HttpResponse response) {
+bool Connection::send(std::uint64_t serial, HttpResponse response) {
   std::function<void()> dropped;  // may hold the last reference to the Responder: freed unlocked
   std::lock_guard lock(mutex_);
-  if (!active(serial) || current_.started) return;
+  if (!active(serial) || current_.started) return false;
   dropped = std::exchange(current_.on_disconnect, nullptr);
   answer(std::move(response));
   after_output();
+  return true;
 }
 
 void Connection::start(std::uint64_t serial, int status, std::string_view content_type,

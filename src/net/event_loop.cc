@@ -42,16 +42,17 @@ void EventLoop::run(std::chrono::milliseconds interval, const std::function<void
                     const std::function<void()>& end_of_round) {
   running_here = this;
   std::array<epoll_event, 128> events;
-  TimePoint now = Clock::now();
-  TimePoint next_tick = now + interval;
+  round_began_ = Clock::now();
+  TimePoint next_tick = round_began_ + interval;
   while (!stopping_.load(std::memory_order_acquire)) {
     int wait_ms = -1;
     if (ticking_) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_tick - now);
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_tick - round_began_);
       wait_ms = left.count() > 0 ? static_cast<int>(left.count()) : 0;
     }
     const int count =
         ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), wait_ms);
+    round_began_ = Clock::now();
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
       if (event.data.ptr) {
@@ -60,11 +61,9 @@ void EventLoop::run(std::chrono::milliseconds interval, const std::function<void
         run_posted();
       }
     }
-    now = Clock::now();
-    if (ticking_ && now >= next_tick) {
+    if (ticking_ && round_began_ >= next_tick) {
       tick();
-      now = Clock::now();
-      next_tick = now + interval;
+      next_tick = round_began_ + interval;
     }
     end_of_round();
     graveyard_.clear();

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "net/socket.h"
 
@@ -34,6 +35,8 @@ class EventLoop {
            const std::function<void()>& end_of_round);
   void stop();
   bool is_here() const;  // on the loop's thread, within run()
+  // When the events of this round were there, those behind others included; loop thread.
+  TimePoint round_began() const { return round_began_; }
 
   // A watcher that is removed may still be called for events already taken in this round: keep it
   // alive until the round is over with defer_destroy().
@@ -53,6 +56,7 @@ class EventLoop {
   UniqueFd wake_;
   std::atomic<bool> stopping_{false};
   bool ticking_ = false;
+  TimePoint round_began_{};
   std::vector<char> scratch_;
   std::vector<std::shared_ptr<void>> graveyard_;
   std::mutex mutex_;

@@ -25,14 +25,13 @@ std::string_view trim(std::string_view text) {
 }  // namespace
 
 bool is_token(std::string_view text) {
-  for (const char c : text) {
-    if (!kTokenBytes[static_cast<std::uint8_t>(c)]) return false;
-  }
-  return !text.empty();
+  bool all = !text.empty();
+  for (const char c : text) all &= kTokenBytes[static_cast<std::uint8_t>(c)];
+  return all;
 }
 
 bool is_field_value(std::string_view value) {
-  for (const char c : value) {
+  for (const char c : value.substr(num_visible(value))) {
     if (!is_field_byte(c)) return false;
   }
   return true;

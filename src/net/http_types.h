@@ -14,7 +14,10 @@
 
 namespace millrace::net {
 
-bool equal_ignoring_case(std::string_view a, std::string_view b);  // ASCII
+bool equal_folded(std::string_view a, std::string_view b);                 // of one length
+inline bool equal_ignoring_case(std::string_view a, std::string_view b) {  // ASCII
+  return a.size() == b.size() && equal_folded(a, b);
+}
 
 // Header fields in order of arrival; names compare without case. Small, so lookups are linear.
 // The parser joins repeated fields with ", ".
@@ -78,7 +81,8 @@ struct HttpRequest {
   std::string_view header(std::string_view name) const;
 };
 
-using HeaderFields = std::vector<std::pair<std::string, std::string>>;
+// Names are of texts that stay.
+using HeaderFields = std::vector<std::pair<std::string_view, std::string>>;
 
 struct HttpResponse {
   int status = 200;

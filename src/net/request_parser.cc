@@ -33,14 +33,14 @@ constexpr std::array<bool, 256> plain_bytes(bool in_request_line) {
 constexpr auto kPlainInRequestLine = plain_bytes(true);
 constexpr auto kPlainInField = plain_bytes(false);
 
+// Of one length.
 bool equal_but_underscores(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
   const auto fold = [](char c) {
     if (c == '_') return '-';
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
   };
   return std::equal(a.begin(), a.end(), b.begin(),
-                    [&](char x, char y) { return fold(x) == fold(y); });
+                    [&](char x, char y) { return x == y || fold(x) == fold(y); });
 }
 
 bool valid_host(std::string_view host) {
@@ -117,6 +117,7 @@ bool RequestParser::take_line(std::string_view bytes, std::size_t& pos, std::str
   const std::size_t too_far = begin + limit - std::min(limit, line_.size());
   const std::size_t end = std::min(bytes.size(), too_far);
   std::size_t i = begin;
+  if (!after_cr_ && i < end) i += num_visible(bytes.substr(i, end - i));
   while (true) {
     if (!after_cr_) {
       while (i < end && plain[static_cast<std::uint8_t>(bytes[i])]) ++i;
@@ -192,16 +193,22 @@ void RequestParser::take_field(std::string_view line) {
   const auto field = split_field_line(line);
   if (!field) return fail(400, "invalid header field");
   if (request_.headers.size() >= limits_->max_headers) return fail(431, "too many header fields");
-  const bool underscore = field->name.find('_') != std::string_view::npos;
+  bool is_new = false;
   for (std::size_t i = 0; i < kSingleFields.size(); ++i) {
-    if (!equal_but_underscores(field->name, kSingleFields[i])) continue;
-    if (underscore) return fail(400, "header field name with '_' for '-'");
-    if (i < kNumOnceFields && request_.headers.contains(field->name)) {
+    if (field->name.size() != kSingleFields[i].size() ||
+        !equal_but_underscores(field->name, kSingleFields[i])) {
+      continue;
+    }
+    if (field->name.find('_') != std::string_view::npos)
+      return fail(400, "header field name with '_' for '-'");
+    is_new = i < kNumOnceFields;
+    if (is_new && request_.headers.contains(field->name)) {
       return fail(400, "repeated header field");
     }
     if (!take_known_field(kSingleFields[i], field->raw_value, field->value)) return;
     break;
   }
+  if (is_new) return request_.headers.add(std::string(field->name), std::string(field->value));
   request_.headers.join(field->name, field->value);
 }
 

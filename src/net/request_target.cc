@@ -23,10 +23,9 @@ constexpr auto kPathBytes = byte_set(kPathMarks);
 constexpr auto kQueryBytes = byte_set(kQueryMarks);
 
 bool all_in(std::string_view text, const std::array<bool, 256>& set) {
-  for (const char c : text) {
-    if (!set[static_cast<std::uint8_t>(c)]) return false;
-  }
-  return true;
+  bool all = true;
+  for (const char c : text) all &= set[static_cast<std::uint8_t>(c)];
+  return all;
 }
 
 int hex_digit(char c) {
@@ -78,6 +77,7 @@ bool clean_segments(std::string_view path) {  // `path` begins with '/'
 }  // namespace
 
 std::optional<std::string> percent_decode(std::string_view text) {
+  if (text.find('%') == std::string_view::npos) return std::string(text);
   std::string decoded;
   decoded.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {

@@ -6,7 +6,6 @@
 #include <ctime>
 
 #include "net/field_syntax.h"
-#include "net/http_types.h"
 
 namespace millrace::net {
 namespace {

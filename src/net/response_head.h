@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
+
+#include "net/http_types.h"
 
 namespace millrace::net {
 
@@ -14,8 +14,8 @@ enum class BodyFraming : std::uint8_t { none, length, chunked, until_close };
 
 struct ResponseHead {
   int status = 200;
-  std::string_view content_type{};  // empty: no such field
-  const std::vector<std::pair<std::string, std::string>>* headers = nullptr;  // may be null
+  std::string_view content_type{};        // empty: no such field
+  const HeaderFields* headers = nullptr;  // may be null
   std::string_view request_id{};
   BodyFraming framing = BodyFraming::length;
   std::size_t content_length = 0;

@@ -31,12 +31,11 @@ TEST(ResponseHead, writes_each_framing) {
 }
 
 TEST(ResponseHead, leaves_out_what_could_end_the_head_or_frame_the_body) {
-  const std::vector<std::pair<std::string, std::string>> headers = {
-      {"Good", "1"},       {"A", "x\r\nB: y"},
-      {"C\r\n", "x"},      {"D", std::string("x\0", 2)},
-      {"", "x"},           {"E F", "x"},
-      {"G:", "x"},         {"content-length", "5"},
-      {"CONNECTION", "x"}, {"Transfer-Encoding", "chunked"}};
+  const HeaderFields headers = {{"Good", "1"},       {"A", "x\r\nB: y"},
+                                {"C\r\n", "x"},      {"D", std::string("x\0", 2)},
+                                {"", "x"},           {"E F", "x"},
+                                {"G:", "x"},         {"content-length", "5"},
+                                {"CONNECTION", "x"}, {"Transfer-Encoding", "chunked"}};
   EXPECT_EQ(without_date(format_response_head({.content_type = "a\r\nX: b", .headers = &headers})),
             "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nGood: 1\r\n\r\n");
 }

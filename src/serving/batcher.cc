@@ -383,28 +383,26 @@ void Batcher::answer(Items items, std::int64_t rows, TimePoint started, TimePoin
                      TensorResult result) {
   TensorTimes times{.input = result.input_ns, .infer = result.infer_ns, .output = result.output_ns};
   stats_.on_batch(rows, times);
-  std::vector<std::vector<OutputTensor>> outputs;
-  if (items.size() == 1) {
-    outputs.push_back(std::move(result.outputs));
-  } else {
-    std::vector<std::int64_t> rows_of;
-    for (const auto& item : items) rows_of.push_back(item->request.num_rows);
-    auto parts = split(description_, result.outputs, rows_of);
-    if (!parts) {
-      for (auto& item : items) refuse(std::move(item), parts.error());
-      return;
-    }
-    outputs = *std::move(parts);
-  }
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    const BatchRequest& request = items[i]->request;
-    times.queue = ns_between(items[i]->submitted, started);
+  const auto reply_to = [&](std::unique_ptr<Item> item, std::vector<OutputTensor> outputs) {
+    const BatchRequest& request = item->request;
+    times.queue = ns_between(item->submitted, started);
     times.whole = ns_between(request.arrival, now);
     stats_.on_success(request.num_rows, times);
-    trace_of(request.trace, items[i]->submitted, started, now, times, rows);
-    TensorReply reply = std::move(items[i]->request.reply);
-    items[i].reset();
-    reply(TensorAnswer{.outputs = std::move(outputs[i]), .owner = result.owner, .times = times});
+    trace_of(request.trace, item->submitted, started, now, times, rows);
+    TensorReply reply = std::move(item->request.reply);
+    item.reset();
+    reply(TensorAnswer{.outputs = std::move(outputs), .owner = result.owner, .times = times});
+  };
+  if (items.size() == 1) return reply_to(std::move(items.front()), std::move(result.outputs));
+  std::vector<std::int64_t> rows_of;
+  for (const auto& item : items) rows_of.push_back(item->request.num_rows);
+  auto outputs = split(description_, result.outputs, rows_of);
+  if (!outputs) {
+    for (auto& item : items) refuse(std::move(item), outputs.error());
+    return;
+  }
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    reply_to(std::move(items[i]), std::move((*outputs)[i]));
   }
 }
 

@@ -4,6 +4,7 @@
 #include <google/protobuf/io/coded_stream.h>
 
 #include <deque>
+#include <forward_list>
 #include <limits>
 #include <span>
 #include <utility>
@@ -19,7 +20,7 @@ namespace {
 
 using inference::InferTensorContents;
 using inference::ModelInferRequest;
-using Parameters = google::protobuf::Map<std::string, inference::InferParameter>;
+using Map = google::protobuf::Map<std::string, inference::InferParameter>;
 
 // Keeps what the inputs' views look at.
 struct Storage {
@@ -28,32 +29,31 @@ struct Storage {
   std::deque<std::string> from_shared;
 };
 
-// The parameters as HTTP has them, so that both wires share what reads them.
-json::object to_json(const Parameters& parameters) {
-  json::object out;
-  for (const auto& [name, value] : parameters) {
+Parameters parameters_of(const Map& map) {
+  Parameters out;
+  for (const auto& [name, value] : map) {
     switch (value.parameter_choice_case()) {
       case inference::InferParameter::kBoolParam:
-        out[name] = value.bool_param();
+        out.add(name, value.bool_param());
         break;
       case inference::InferParameter::kInt64Param:
-        out[name] = value.int64_param();
+        out.add(name, std::int64_t{value.int64_param()});
         break;
       case inference::InferParameter::kUint64Param:
         if (std::in_range<std::int64_t>(value.uint64_param())) {
-          out[name] = static_cast<std::int64_t>(value.uint64_param());
+          out.add(name, static_cast<std::int64_t>(value.uint64_param()));
         } else {
-          out[name] = value.uint64_param();
+          out.add(name, std::uint64_t{value.uint64_param()});
         }
         break;
       case inference::InferParameter::kDoubleParam:
-        out[name] = value.double_param();
+        out.add(name, value.double_param());
         break;
       case inference::InferParameter::kStringParam:
-        out[name] = value.string_param();
+        out.add(name, std::string_view(value.string_param()));
         break;
       case inference::InferParameter::PARAMETER_CHOICE_NOT_SET:
-        out[name] = nullptr;
+        out.add(name, {});
         break;
     }
   }
@@ -164,7 +164,7 @@ Reader::Data Reader::data_of(const ModelInferRequest::InferInputTensor& input, D
                              const std::string& label) {
   const ModelInferRequest& message = *storage_.message;
   const bool has_contents = input.has_contents() && fields_in_use(input.contents()) > 0;
-  const auto piece = read_shared_piece(to_json(input.parameters()), shared_, label);
+  const auto piece = read_shared_piece(parameters_of(input.parameters()), shared_, label);
   if (!piece) return std::unexpected(piece.error());
   if (*piece) {
     if (has_contents) return invalid(label + " has both 'contents' and shared memory");
@@ -208,7 +208,8 @@ Result<InferHead> Reader::read() {
   if (head.id.size() > kMaxIdBytes) {
     return invalid(fmt::format("'id' must be a string of at most {} bytes", kMaxIdBytes), "id");
   }
-  if (Status done = read_infer_parameters(to_json(message.parameters()), request_, head); !done) {
+  if (Status done = read_infer_parameters(parameters_of(message.parameters()), request_, head);
+      !done) {
     return pass(done);
   }
   head.all_binary = true;
@@ -227,7 +228,7 @@ Result<InferHead> Reader::read() {
   }
   for (const auto& output : message.outputs()) {
     if (Status done =
-            read_wanted_output(output.name(), to_json(output.parameters()), shared_, head);
+            read_wanted_output(output.name(), parameters_of(output.parameters()), shared_, head);
         !done) {
       return pass(done);
     }
@@ -278,7 +279,7 @@ Result<InferHead> read_infer(std::shared_ptr<const ModelInferRequest> message,
 Result<std::string> write_infer(const serving::Model& model, const InferHead& head,
                                 const serving::TensorAnswer& answer,
                                 const serving::SharedMemory* shared, Framing framing) {
-  std::deque<Classes> storage;
+  std::forward_list<Classes> storage;
   const auto shown = choose_outputs(model, head, answer, shared, storage);
   if (!shown) return std::unexpected(shown.error());
   inference::ModelInferResponse message;

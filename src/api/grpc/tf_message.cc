@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <deque>
+#include <forward_list>
 #include <optional>
 #include <span>
 #include <utility>
@@ -276,7 +277,7 @@ Result<InferHead> read_predict(std::shared_ptr<const PredictRequest> message,
 Result<tensorflow::serving::PredictResponse> write_predict(const serving::Model& model,
                                                            const InferHead& head,
                                                            const serving::TensorAnswer& answer) {
-  std::deque<Classes> storage;
+  std::forward_list<Classes> storage;
   const auto shown = choose_outputs(model, head, answer, nullptr, storage);
   if (!shown) return std::unexpected(shown.error());
   tensorflow::serving::PredictResponse response;

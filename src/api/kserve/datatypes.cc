@@ -5,7 +5,7 @@ namespace {
 
 struct Name {
   DType dtype;
-  const char* text;
+  std::string_view text;  // of a literal
 };
 
 constexpr Name kNames[] = {{DType::boolean, "BOOL"}, {DType::u8, "UINT8"},   {DType::u16, "UINT16"},
@@ -18,7 +18,7 @@ constexpr Name kNames[] = {{DType::boolean, "BOOL"}, {DType::u8, "UINT8"},   {DT
 
 const char* datatype_name(DType dtype) {
   for (const Name& name : kNames) {
-    if (name.dtype == dtype) return name.text;
+    if (name.dtype == dtype) return name.text.data();
   }
   return "";
 }

@@ -11,9 +11,9 @@
 #include <utility>
 
 #include "api/errors.h"
+#include "api/json_reader.h"
 #include "api/kserve/datatypes.h"
 #include "api/kserve/tensor_json.h"
-#include "base/json.h"
 
 namespace millrace::api {
 namespace {
@@ -28,23 +28,53 @@ struct Storage {
   std::forward_list<std::string> from_shared;
 };
 
-// Reads one request; `rest_` is the binary part that no input has taken yet.
+// An input, or an output asked for, as the text has it: nothing is checked yet.
+struct RawTensor {
+  JsonScalar name{}, datatype{};
+  bool has_shape = false;  // an array
+  bool bad_dim = false;
+  std::vector<std::int64_t> dims{};
+  std::optional<Parameters> parameters{Parameters()};  // empty: no object
+  std::string_view data{};                             // JSON; empty: there is none
+};
+
+struct RawTensors {
+  bool is_list = false;  // an array of at most kMaxTensors
+  bool is_there = false;
+  std::vector<RawTensor> tensors{};
+};
+
+// Reads one request: first the text in the order it comes in, then what it says. `rest_` is the
+// binary part that no input has taken yet.
 class Reader {
  public:
-  Reader(Storage& storage, std::string_view rest, serving::TensorRequest& request,
-         const serving::SharedMemory* shared)
-      : storage_(storage),
+  Reader(std::string_view text, Storage& storage, std::string_view rest,
+         serving::TensorRequest& request, const serving::SharedMemory* shared)
+      : json_(text, kHeadLimits),
+        storage_(storage),
         rest_(reinterpret_cast<const std::byte*>(rest.data()), rest.size()),
         request_(request),
         shared_(shared) {}
 
-  Status read(const json::object& head);
+  // False: the text is no JSON.
+  bool scan();
+  Status read();
   InferHead take() { return std::move(out_); }
 
  private:
-  Status read_input(const json::value& value);
-  Status read_data(const json::object& input, const Label& label, serving::NamedTensor& tensor);
-  Status read_output(const json::value& value);
+  std::optional<Parameters> scan_parameters();
+  void scan_shape(RawTensor& tensor);
+  void scan_tensor(RawTensor& tensor);
+  void scan_tensors(RawTensors& list);
+  Status read_input(RawTensor& raw);
+  Status read_data(const RawTensor& raw, const Label& label, serving::NamedTensor& tensor);
+  Status read_output(const RawTensor& raw);
+
+  JsonReader json_;
+  bool is_object_ = false;
+  std::optional<JsonScalar> id_;
+  std::optional<Parameters> parameters_{Parameters()};
+  RawTensors inputs_, outputs_;
 
   Storage& storage_;
   std::span<const std::byte> rest_;
@@ -53,79 +83,110 @@ class Reader {
   InferHead out_;
 };
 
-// The object under `key`, empty where there is none.
-Result<const json::object*> object_in(const json::object& from, std::string_view key,
-                                      const Label& label) {
-  static const json::object kNone;
-  const json::value* value = from.if_contains(key);
-  if (!value) return &kNone;
-  if (const auto* object = value->if_object()) return object;
-  return invalid(fmt::format("{}: '{}' must be an object", label, key), std::string(key));
+std::optional<Parameters> Reader::scan_parameters() {
+  if (json_.kind() != JsonReader::Kind::object) return json_.skip(), std::nullopt;
+  Parameters out;
+  std::string_view name;
+  for (json_.open_object(); json_.next_key(name);) out.add(name, json_.scalar());
+  return out;
 }
 
-Result<std::optional<std::int64_t>> integer_in(const json::object& from, std::string_view key,
-                                               std::int64_t min, std::int64_t max,
-                                               const Label& label) {
-  const json::value* value = from.if_contains(key);
-  if (!value) return std::nullopt;
-  const auto* number = value->if_int64();
-  if (number && *number >= min && *number <= max) return *number;
-  return invalid(fmt::format("{}: '{}' must be a whole number from {} to {}", label, key, min, max),
-                 std::string(key));
+void Reader::scan_shape(RawTensor& tensor) {
+  tensor.has_shape = json_.kind() == JsonReader::Kind::array;
+  if (!tensor.has_shape) return void(json_.skip());
+  for (json_.open_array(); json_.next_element();) {
+    const JsonScalar dim = json_.scalar();
+    const auto* number = std::get_if<std::int64_t>(&dim);
+    tensor.bad_dim = tensor.bad_dim || !number || *number < 0;
+    if (!tensor.bad_dim) tensor.dims.push_back(*number);
+  }
 }
 
-Result<std::optional<bool>> flag_in(const json::object& from, std::string_view key,
-                                    const Label& label) {
-  const json::value* value = from.if_contains(key);
-  if (!value) return std::nullopt;
-  if (value->is_bool()) return value->as_bool();
-  return invalid(fmt::format("{}: '{}' must be true or false", label, key), std::string(key));
+void Reader::scan_tensor(RawTensor& tensor) {
+  if (json_.kind() != JsonReader::Kind::object) return void(json_.skip());
+  std::string_view key;
+  for (json_.open_object(); json_.next_key(key);) {
+    if (key == "name") {
+      tensor.name = json_.scalar();
+    } else if (key == "datatype") {
+      tensor.datatype = json_.scalar();
+    } else if (key == "shape") {
+      scan_shape(tensor);
+    } else if (key == "parameters") {
+      tensor.parameters = scan_parameters();
+    } else if (key == "data") {
+      tensor.data = json_.skip();
+    } else {
+      json_.skip();
+    }
+  }
 }
 
-Result<std::string> name_in(const json::value& value, const char* what) {
-  const auto* object = value.if_object();
-  const json::value* name = object ? object->if_contains("name") : nullptr;
-  if (name && name->is_string()) return std::string(name->as_string());
+void Reader::scan_tensors(RawTensors& list) {
+  list.is_there = true;
+  list.is_list = json_.kind() == JsonReader::Kind::array;
+  if (!list.is_list) return void(json_.skip());
+  for (json_.open_array(); json_.next_element();) {
+    list.is_list = list.is_list && list.tensors.size() < kMaxTensors;
+    if (list.is_list) {
+      scan_tensor(list.tensors.emplace_back());
+    } else {
+      json_.skip();
+    }
+  }
+}
+
+bool Reader::scan() {
+  is_object_ = json_.kind() == JsonReader::Kind::object;
+  if (!is_object_) return json_.skip(), json_.finished();
+  std::string_view key;
+  for (json_.open_object(); json_.next_key(key);) {
+    if (key == "id") {
+      id_ = json_.scalar();
+    } else if (key == "parameters") {
+      parameters_ = scan_parameters();
+    } else if (key == "inputs") {
+      scan_tensors(inputs_);
+    } else if (key == "outputs") {
+      scan_tensors(outputs_);
+    } else {
+      json_.skip();
+    }
+  }
+  return json_.finished();
+}
+
+std::unexpected<Error> no_parameters(const Label& label) {
+  return invalid(fmt::format("{}: 'parameters' must be an object", label), "parameters");
+}
+
+Result<std::string> name_of(const RawTensor& raw, const char* what) {
+  if (const auto* name = std::get_if<std::string_view>(&raw.name)) return std::string(*name);
   return invalid(fmt::format("each of '{}' must be an object with a 'name'", what), what);
 }
 
-Result<std::vector<std::int64_t>> shape_in(const json::object& input, const Label& label) {
-  const json::value* value = input.if_contains("shape");
-  const auto* array = value ? value->if_array() : nullptr;
-  if (!array) return invalid(fmt::format("{}: 'shape' must be an array of whole numbers", label));
-  std::vector<std::int64_t> dims;
-  dims.reserve(array->size());
-  for (const json::value& dim : *array) {
-    const auto* number = dim.if_int64();
-    if (!number || *number < 0) {
-      return invalid(
-          fmt::format("{}: 'shape' must hold whole numbers that are not negative", label));
-    }
-    dims.push_back(*number);
-  }
-  return dims;
-}
-
 // sequence_id: a number, or a text; 0 and "" are none.
-Status read_sequence(const json::object& parameters, serving::TensorRequest& request) {
+Status read_sequence(const Parameters& parameters, serving::TensorRequest& request) {
   const Label label("parameters");
   const auto start = flag_in(parameters, "sequence_start", label);
   if (!start) return std::unexpected(start.error());
   const auto end = flag_in(parameters, "sequence_end", label);
   if (!end) return std::unexpected(end.error());
   serving::SequenceStep step{.start = start->value_or(false), .end = end->value_or(false)};
-  const json::value* id = parameters.if_contains("sequence_id");
-  const bool is_number = id && (id->is_uint64() || (id->is_int64() && id->as_int64() >= 0));
-  const bool is_text =
-      id && id->is_string() && id->as_string().size() <= serving::kMaxSequenceIdBytes;
+  const JsonScalar* id = parameters.find("sequence_id");
+  const auto* whole = std::get_if<std::int64_t>(id);
+  const auto* large = std::get_if<std::uint64_t>(id);
+  const auto* text = std::get_if<std::string_view>(id);
+  const bool is_number = large || (whole && *whole >= 0);
+  const bool is_text = text && text->size() <= serving::kMaxSequenceIdBytes;
   if (id && !is_number && !is_text) {
     return invalid(fmt::format("parameters: 'sequence_id' must be a whole number above 0, or a "
                                "text of at most {} bytes",
                                serving::kMaxSequenceIdBytes),
                    "sequence_id");
   }
-  if (is_number) step.id = id->to_number<std::uint64_t>();
-  if (is_text) step.id = std::string(id->as_string());
+  if (is_number) step.id = large ? *large : static_cast<std::uint64_t>(*whole);
+  if (is_text) step.id = std::string(*text);
   const bool none = !id || step.id == serving::SequenceId(std::uint64_t{0}) ||
                     step.id == serving::SequenceId(std::string());
   if (!none) {
@@ -137,14 +198,13 @@ Status read_sequence(const json::object& parameters, serving::TensorRequest& req
   return {};
 }
 
-Status Reader::read_data(const json::object& input, const Label& label,
-                         serving::NamedTensor& tensor) {
-  const auto parameters = object_in(input, "parameters", label);
-  if (!parameters) return std::unexpected(parameters.error());
-  const auto piece = read_shared_piece(**parameters, shared_, label);
+Status Reader::read_data(const RawTensor& raw, const Label& label, serving::NamedTensor& tensor) {
+  if (!raw.parameters) return no_parameters(label);
+  const auto piece = read_shared_piece(*raw.parameters, shared_, label);
   if (!piece) return std::unexpected(piece.error());
+  const bool has_data = !raw.data.empty();
   if (*piece) {
-    if (input.contains("data")) {
+    if (has_data) {
       return invalid(fmt::format("{} has both 'data' and shared memory", label), tensor.name);
     }
     auto bytes = shared_->read(**piece);
@@ -152,12 +212,13 @@ Status Reader::read_data(const json::object& input, const Label& label,
     tensor.data = std::as_bytes(std::span(storage_.from_shared.emplace_front(*std::move(bytes))));
     return {};
   }
-  const auto size = integer_in(**parameters, "binary_data_size", 0,
+  const auto size = integer_in(*raw.parameters, "binary_data_size", 0,
                                std::numeric_limits<std::int64_t>::max(), label);
   if (!size) return std::unexpected(size.error());
-  const json::value* data = input.if_contains("data");
   if (*size) {
-    if (data) return invalid(fmt::format("{} has both 'data' and binary data", label), tensor.name);
+    if (has_data) {
+      return invalid(fmt::format("{} has both 'data' and binary data", label), tensor.name);
+    }
     const auto bytes = static_cast<std::uint64_t>(**size);
     if (bytes > rest_.size()) {
       return invalid(fmt::format("{}: 'binary_data_size' is {}, but only {} bytes are left in the "
@@ -169,25 +230,24 @@ Status Reader::read_data(const json::object& input, const Label& label,
     rest_ = rest_.subspan(bytes);
     return {};
   }
-  if (!data) {
+  if (!has_data) {
     return invalid(fmt::format("{} has neither 'data' nor a 'binary_data_size'", label),
                    tensor.name);
   }
-  auto bytes = tensor_from_json(*data, tensor.dtype, label);
+  auto bytes = tensor_from_json(raw.data, tensor.dtype, label);
   if (!bytes) return pass(bytes);
   tensor.data = storage_.from_json.emplace_front(*std::move(bytes));
   return {};
 }
 
-Status Reader::read_input(const json::value& value) {
-  auto name = name_in(value, "inputs");
+Status Reader::read_input(RawTensor& raw) {
+  auto name = name_of(raw, "inputs");
   if (!name) return pass(name);
-  const json::object& input = value.as_object();
-  serving::NamedTensor tensor{.name = *std::move(name)};
+  serving::NamedTensor& tensor = request_.inputs.emplace_back();
+  tensor.name = *std::move(name);
   const Label label("input", tensor.name);
-  const json::value* datatype = input.if_contains("datatype");
-  const auto dtype =
-      datatype && datatype->is_string() ? dtype_of_name(datatype->as_string()) : std::nullopt;
+  const auto* datatype = std::get_if<std::string_view>(&raw.datatype);
+  const auto dtype = datatype ? dtype_of_name(*datatype) : std::nullopt;
   if (!dtype) {
     return invalid(fmt::format("{}: 'datatype' must be one of BOOL, UINT8 to UINT64, INT8 to "
                                "INT64, FP16, BF16, FP32, FP64, BYTES",
@@ -195,52 +255,59 @@ Status Reader::read_input(const json::value& value) {
                    tensor.name);
   }
   tensor.dtype = *dtype;
-  auto dims = shape_in(input, label);
-  if (!dims) return pass(dims);
-  tensor.dims = *std::move(dims);
-  if (Status data = read_data(input, label, tensor); !data) return data;
-  request_.inputs.push_back(std::move(tensor));
-  return {};
+  if (!raw.has_shape) {
+    return invalid(fmt::format("{}: 'shape' must be an array of whole numbers", label));
+  }
+  if (raw.bad_dim) {
+    return invalid(fmt::format("{}: 'shape' must hold whole numbers that are not negative", label));
+  }
+  tensor.dims = std::move(raw.dims);
+  return read_data(raw, label, tensor);
 }
 
-Status Reader::read_output(const json::value& value) {
-  auto name = name_in(value, "outputs");
+Status Reader::read_output(const RawTensor& raw) {
+  auto name = name_of(raw, "outputs");
   if (!name) return pass(name);
-  const auto parameters = object_in(value.as_object(), "parameters", Label("output", *name));
-  if (!parameters) return std::unexpected(parameters.error());
-  return read_wanted_output(*std::move(name), **parameters, shared_, out_);
+  if (!raw.parameters) return no_parameters(Label("output", *name));
+  return read_wanted_output(*std::move(name), *raw.parameters, shared_, out_);
 }
 
-Status Reader::read(const json::object& head) {
-  if (const json::value* id = head.if_contains("id")) {
-    if (!id->is_string() || id->as_string().size() > kMaxIdBytes) {
+Status Reader::read() {
+  if (!is_object_) return invalid("The body must be a JSON object.", {}, "invalid_type");
+  if (id_) {
+    const auto* text = std::get_if<std::string_view>(&*id_);
+    if (!text || text->size() > kMaxIdBytes) {
       return invalid(fmt::format("'id' must be a string of at most {} bytes", kMaxIdBytes), "id");
     }
-    out_.id = id->as_string();
+    out_.id = *text;
   }
-  const auto parameters = object_in(head, "parameters", "the request");
-  if (!parameters) return std::unexpected(parameters.error());
-  if (Status done = read_infer_parameters(**parameters, request_, out_); !done) return done;
-  for (const char* key : {"inputs", "outputs"}) {
-    const bool is_inputs = key[0] == 'i';
-    const json::value* value = head.if_contains(key);
-    if (!value && !is_inputs) continue;
-    const auto* tensors = value ? value->if_array() : nullptr;
-    if (!tensors || tensors->size() > kMaxTensors) {
-      return invalid(fmt::format("'{}' must be an array of at most {} tensors", key, kMaxTensors),
-                     key);
-    }
-    for (const json::value& tensor : *tensors) {
-      if (Status done = is_inputs ? read_input(tensor) : read_output(tensor); !done) return done;
-    }
+  if (!parameters_) return no_parameters("the request");
+  if (Status done = read_infer_parameters(*parameters_, request_, out_); !done) return done;
+  const auto not_a_list = [](const char* key) {
+    return invalid(fmt::format("'{}' must be an array of at most {} tensors", key, kMaxTensors),
+                   key);
+  };
+  if (!inputs_.is_list) return not_a_list("inputs");
+  request_.inputs.reserve(inputs_.tensors.size());
+  for (RawTensor& raw : inputs_.tensors) {
+    if (Status done = read_input(raw); !done) return done;
+  }
+  if (outputs_.is_there && !outputs_.is_list) return not_a_list("outputs");
+  for (const RawTensor& raw : outputs_.tensors) {
+    if (Status done = read_output(raw); !done) return done;
   }
   if (rest_.empty()) return {};
   return invalid(fmt::format("{} bytes of the body belong to no input", rest_.size()));
 }
 
+std::unexpected<Error> invalid_json(std::string_view text) {
+  const auto parsed = parse_json(text, kHeadLimits);
+  if (!parsed) return std::unexpected(parsed.error());
+  return invalid("Invalid JSON.", {}, "invalid_json");
+}
+
 // Where the JSON ends: the header field, or the whole body.
-Result<std::size_t> head_length(const net::HttpRequest& http) {
-  const std::string_view field = http.header("inference-header-content-length");
+Result<std::size_t> head_length(const net::HttpRequest& http, std::string_view field) {
   if (field.empty()) return http.body.size();
   std::size_t length = 0;
   const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), length);
@@ -289,14 +356,13 @@ Status read_raw(Storage& storage, serving::TensorRequest& request) {
 
 }  // namespace
 
-Status read_infer_parameters(const json::object& parameters, serving::TensorRequest& request,
+Status read_infer_parameters(const Parameters& parameters, serving::TensorRequest& request,
                              InferHead& head) {
   const Label label("parameters");
-  for (const auto& [key, value] : parameters) {
-    const std::string_view name = key;
+  for (const auto& [name, value] : parameters) {
     if (name == "triton_enable_empty_final_response") {
       // Every answer here is one response, and the last.
-      if (!value.is_bool())
+      if (!std::holds_alternative<bool>(value))
         return invalid(fmt::format("{}: '{}' must be true or false", label, name));
     } else if (name.starts_with("triton_")) {
       return invalid(fmt::format("parameter {} is reserved", safe_name(name)), std::string(name));
@@ -320,7 +386,7 @@ Status read_infer_parameters(const json::object& parameters, serving::TensorRequ
   return {};
 }
 
-Status read_wanted_output(std::string name, const json::object& parameters,
+Status read_wanted_output(std::string name, const Parameters& parameters,
                           const serving::SharedMemory* shared, InferHead& head) {
   const Label label("output", name);
   for (const WantedOutput& other : head.outputs) {
@@ -339,10 +405,10 @@ Status read_wanted_output(std::string name, const json::object& parameters,
   return {};
 }
 
-Result<std::optional<serving::SharedPiece>> read_shared_piece(const json::object& parameters,
+Result<std::optional<serving::SharedPiece>> read_shared_piece(const Parameters& parameters,
                                                               const serving::SharedMemory* shared,
                                                               const Label& label) {
-  const json::value* region = parameters.if_contains("shared_memory_region");
+  const JsonScalar* region = parameters.find("shared_memory_region");
   if (!region) return std::nullopt;
   if (!shared) {
     return invalid(fmt::format("{}: shared memory is not served; the server must be started with "
@@ -350,7 +416,8 @@ Result<std::optional<serving::SharedPiece>> read_shared_piece(const json::object
                                label),
                    "shared_memory_region", "unsupported_parameter");
   }
-  if (!region->is_string()) {
+  const auto* name = std::get_if<std::string_view>(region);
+  if (!name) {
     return invalid(fmt::format("{}: 'shared_memory_region' must be a string", label),
                    "shared_memory_region");
   }
@@ -363,7 +430,7 @@ Result<std::optional<serving::SharedPiece>> read_shared_piece(const json::object
   }
   const auto offset = integer_in(parameters, "shared_memory_offset", 0, kMax, label);
   if (!offset) return std::unexpected(offset.error());
-  return serving::SharedPiece{.region = std::string(region->as_string()),
+  return serving::SharedPiece{.region = std::string(*name),
                               .offset = static_cast<std::uint64_t>(offset->value_or(0)),
                               .byte_size = static_cast<std::uint64_t>(**size)};
 }
@@ -374,9 +441,10 @@ Result<InferHead> parse_infer(net::HttpRequest& http, serving::TensorRequest& re
   if (!encoding.empty() && encoding != "identity") {
     return invalid("Compressed request bodies are not accepted.", {}, "unsupported_media_type");
   }
-  const auto length = head_length(http);
+  const std::string_view given = http.header("inference-header-content-length");
+  const auto length = head_length(http, given);
   if (!length) return std::unexpected(length.error());
-  const bool raw = *length == 0 && !http.header("inference-header-content-length").empty();
+  const bool raw = *length == 0 && !given.empty();
   auto storage = std::make_shared<Storage>(std::move(http.body));
   request.owner = storage;
   if (raw) {
@@ -385,12 +453,9 @@ Result<InferHead> parse_infer(net::HttpRequest& http, serving::TensorRequest& re
   }
   const std::string_view body = storage->body;
   const std::string_view text = body.substr(0, *length);
-  JsonScratch scratch;
-  const auto head = parse_json(text, kHeadLimits, scratch.memory_for(text));
-  if (!head) return std::unexpected(head.error());
-  if (!head->is_object()) return invalid("The body must be a JSON object.", {}, "invalid_type");
-  Reader reader(*storage, body.substr(*length), request, shared);
-  if (Status done = reader.read(head->as_object()); !done) return pass(done);
+  Reader reader(text, *storage, body.substr(*length), request, shared);
+  if (!reader.scan()) return invalid_json(text);
+  if (Status done = reader.read(); !done) return pass(done);
   return reader.take();
 }
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "api/kserve/label.h"
-#include "base/json.h"
+#include "api/kserve/parameters.h"
 #include "base/result.h"
 #include "net/http_types.h"
 #include "serving/shared_memory.h"
@@ -36,13 +36,13 @@ inline constexpr std::size_t kMaxIdBytes = 1024;
 // may not use shared memory: then naming a region is refused.
 //
 // Of the whole request: priority, timeout, binary_data_output; sequences are refused.
-Status read_infer_parameters(const json::object& parameters, serving::TensorRequest& request,
+Status read_infer_parameters(const Parameters& parameters, serving::TensorRequest& request,
                              InferHead& head);
 // Of an output; appended to the head's. invalid_argument where it is asked for twice.
-Status read_wanted_output(std::string name, const json::object& parameters,
+Status read_wanted_output(std::string name, const Parameters& parameters,
                           const serving::SharedMemory* shared, InferHead& head);
 // Of an input: where its bytes lie in shared memory, if they do. `label`: "input 'x'".
-Result<std::optional<serving::SharedPiece>> read_shared_piece(const json::object& parameters,
+Result<std::optional<serving::SharedPiece>> read_shared_piece(const Parameters& parameters,
                                                               const serving::SharedMemory* shared,
                                                               const Label& label);
 

@@ -74,9 +74,10 @@ Status check_outputs(const ModelDescription& model, const InferHead& head) {
 Result<std::vector<ShownOutput>> choose_outputs(const serving::Model& served, const InferHead& head,
                                                 const serving::TensorAnswer& answer,
                                                 const serving::SharedMemory* shared,
-                                                std::deque<Classes>& storage) {
+                                                std::forward_list<Classes>& storage) {
   const ModelDescription& model = served.description();
   std::vector<ShownOutput> shown;
+  shown.reserve(head.outputs.empty() ? model.outputs.size() : head.outputs.size());
   const auto add = [&](std::size_t i, bool binary) {
     shown.push_back({.name = &model.outputs[i].name,
                      .dtype = model.outputs[i].dtype,
@@ -98,7 +99,7 @@ Result<std::vector<ShownOutput>> choose_outputs(const serving::Model& served, co
       auto classes = classify(answer.outputs[i], spec->dtype, model.max_batch_size > 0,
                               wanted.classification, served.output_labels(wanted.name));
       if (!classes) return pass(classes);
-      const Classes& kept = storage.emplace_back(*std::move(classes));
+      const Classes& kept = storage.emplace_front(*std::move(classes));
       output.dtype = DType::bytes;
       output.shape = kept.shape;
       output.data = kept.data;
@@ -113,7 +114,7 @@ Result<std::vector<ShownOutput>> choose_outputs(const serving::Model& served, co
 Result<net::HttpResponse> format_infer(const serving::Model& model, const InferHead& head,
                                        const serving::TensorAnswer& answer,
                                        const serving::SharedMemory* shared) {
-  std::deque<Classes> storage;
+  std::forward_list<Classes> storage;
   const auto shown = choose_outputs(model, head, answer, shared, storage);
   if (!shown) return std::unexpected(shown.error());
   net::HttpResponse response;
@@ -146,7 +147,8 @@ Result<net::HttpResponse> format_infer(const serving::Model& model, const InferH
   json.close_array().close_object();
   if (!any_binary) return response;
   response.content_type = "application/octet-stream";
-  response.headers.emplace_back("Inference-Header-Content-Length", fmt::format("{}", body.size()));
+  response.headers.emplace_back("Inference-Header-Content-Length",
+                                fmt::format_int(body.size()).str());
   for (const ShownOutput& output : *shown) {
     if (!output.binary) continue;
     body.append(reinterpret_cast<const char*>(output.data.data()), output.data.size());

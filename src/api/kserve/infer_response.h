@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
+#include <forward_list>
 #include <span>
 #include <string>
 #include <vector>
@@ -34,7 +34,7 @@ struct ShownOutput {
 Result<std::vector<ShownOutput>> choose_outputs(const serving::Model& model, const InferHead& head,
                                                 const serving::TensorAnswer& answer,
                                                 const serving::SharedMemory* shared,
-                                                std::deque<Classes>& storage);
+                                                std::forward_list<Classes>& storage);
 
 // invalid_argument where an output cannot be put the way the client wants it.
 Result<net::HttpResponse> format_infer(const serving::Model& model, const InferHead& head,

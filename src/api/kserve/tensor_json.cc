@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "api/json_writer.h"
 #include "api/kserve/datatypes.h"
@@ -20,28 +22,25 @@ void append_value(std::vector<std::byte>& out, T value) {
 }
 
 template <std::integral T>
-bool append_integer(const json::value& value, std::vector<std::byte>& out) {
-  if (const auto* number = value.if_int64()) {
-    if (!std::in_range<T>(*number)) return false;
-    append_value(out, static_cast<T>(*number));
+bool append_integer(const JsonScalar& value, std::vector<std::byte>& out) {
+  const auto append = [&](auto number) {
+    if (!std::in_range<T>(number)) return false;
+    append_value(out, static_cast<T>(number));
     return true;
-  }
-  if (const auto* number = value.if_uint64()) {
-    if (!std::in_range<T>(*number)) return false;
-    append_value(out, static_cast<T>(*number));
-    return true;
-  }
+  };
+  if (const auto* number = std::get_if<std::int64_t>(&value)) return append(*number);
+  if (const auto* number = std::get_if<std::uint64_t>(&value)) return append(*number);
   return false;
 }
 
 template <std::floating_point T>
-bool append_float(const json::value& value, std::vector<std::byte>& out) {
+bool append_float(const JsonScalar& value, std::vector<std::byte>& out) {
   double number = 0;
-  if (const auto* real = value.if_double()) {
+  if (const auto* real = std::get_if<double>(&value)) {
     number = *real;
-  } else if (const auto* whole = value.if_int64()) {
+  } else if (const auto* whole = std::get_if<std::int64_t>(&value)) {
     number = static_cast<double>(*whole);
-  } else if (const auto* large = value.if_uint64()) {
+  } else if (const auto* large = std::get_if<std::uint64_t>(&value)) {
     number = static_cast<double>(*large);
   } else {
     return false;
@@ -51,16 +50,17 @@ bool append_float(const json::value& value, std::vector<std::byte>& out) {
   return true;
 }
 
-// Depth is bounded by the parser.
-bool append_elements(const json::array& array, DType dtype, std::vector<std::byte>& out) {
-  for (const json::value& value : array) {
-    if (const auto* inner = value.if_array()) {
-      if (!append_elements(*inner, dtype, out)) return false;
-    } else if (!append_json_element(value, dtype, out)) {
+// Depth is bounded by the reader.
+bool append_elements(JsonReader& json, DType dtype, std::vector<std::byte>& out) {
+  json.open_array();
+  while (json.next_element()) {
+    if (json.kind() == JsonReader::Kind::array) {
+      if (!append_elements(json, dtype, out)) return false;
+    } else if (!append_json_element(json.scalar(), dtype, out)) {
       return false;
     }
   }
-  return true;
+  return !json.failed();
 }
 
 template <class T, class Write>
@@ -129,12 +129,14 @@ bool write_elements(JsonWriter& json, DType dtype, std::span<const std::byte> da
 
 }  // namespace
 
-bool append_json_element(const json::value& value, DType dtype, std::vector<std::byte>& out) {
+bool append_json_element(const JsonScalar& value, DType dtype, std::vector<std::byte>& out) {
   switch (dtype) {
     case DType::boolean:
-      if (!value.is_bool()) return false;
-      out.push_back(static_cast<std::byte>(value.as_bool() ? 1 : 0));
-      return true;
+      if (const auto* flag = std::get_if<bool>(&value)) {
+        out.push_back(static_cast<std::byte>(*flag ? 1 : 0));
+        return true;
+      }
+      return false;
     case DType::u8:
       return append_integer<std::uint8_t>(value, out);
     case DType::u16:
@@ -156,24 +158,45 @@ bool append_json_element(const json::value& value, DType dtype, std::vector<std:
     case DType::f64:
       return append_float<double>(value, out);
     case DType::bytes:
-      if (!value.is_string()) return false;
-      append_bytes_element(out, value.as_string());
-      return true;
+      if (const auto* text = std::get_if<std::string_view>(&value)) {
+        append_bytes_element(out, *text);
+        return true;
+      }
+      return false;
     default:
       return false;
   }
 }
 
-Result<std::vector<std::byte>> tensor_from_json(const json::value& data, DType dtype,
+bool append_json_element(const json::value& value, DType dtype, std::vector<std::byte>& out) {
+  JsonScalar scalar;
+  if (const auto* number = value.if_int64()) {
+    scalar = *number;
+  } else if (const auto* large = value.if_uint64()) {
+    scalar = *large;
+  } else if (const auto* real = value.if_double()) {
+    scalar = *real;
+  } else if (const auto* flag = value.if_bool()) {
+    scalar = *flag;
+  } else if (const auto* text = value.if_string()) {
+    scalar = std::string_view(*text);
+  }
+  return append_json_element(scalar, dtype, out);
+}
+
+Result<std::vector<std::byte>> tensor_from_json(std::string_view data, DType dtype,
                                                 const Label& label) {
-  if (!data.is_array()) return invalid(fmt::format("{}: 'data' must be an array", label));
+  if (!data.starts_with('[')) return invalid(fmt::format("{}: 'data' must be an array", label));
   if (!fits_json(dtype)) {
     return invalid(fmt::format("{}: {} values cannot be sent as JSON; send them as binary data",
                                label, datatype_name(dtype)));
   }
+  const JsonLimits limits{.max_bytes = data.size(), .max_values = data.size()};
+  JsonReader json(data, limits);
   std::vector<std::byte> out;
-  out.reserve(data.as_array().size() * dtype_block_bytes(dtype));
-  if (append_elements(data.as_array(), dtype, out)) return out;
+  const auto commas = static_cast<std::size_t>(std::ranges::count(data, ','));
+  out.reserve(std::min(commas + 1, JsonLimits().max_values) * dtype_block_bytes(dtype));
+  if (append_elements(json, dtype, out)) return out;
   return invalid(
       fmt::format("{}: 'data' holds a value that is no {}", label, datatype_name(dtype)));
 }

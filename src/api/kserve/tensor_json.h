@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/json_reader.h"
 #include "api/kserve/label.h"
 #include "base/json.h"
 #include "base/result.h"
@@ -15,12 +16,14 @@
 
 namespace millrace::api {
 
-// `data` is an array, flat or nested as the shape is; nesting is not compared with the shape.
-// `label` names the tensor in errors: "input 'x'". Numbers out of the type's range are refused.
-Result<std::vector<std::byte>> tensor_from_json(const json::value& data, DType dtype,
+// `data` is well-formed JSON: an array, flat or nested as the shape is; nesting is not compared
+// with the shape. `label` names the tensor in errors: "input 'x'". Numbers out of the type's range
+// are refused.
+Result<std::vector<std::byte>> tensor_from_json(std::string_view data, DType dtype,
                                                 const Label& label);
 
 // One number, boolean or string, appended; false where it is no such element.
+bool append_json_element(const JsonScalar& value, DType dtype, std::vector<std::byte>& out);
 bool append_json_element(const json::value& value, DType dtype, std::vector<std::byte>& out);
 
 // A flat array. invalid_argument for what JSON cannot carry: half precision, NaN, infinities.

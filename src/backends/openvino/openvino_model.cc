@@ -254,6 +254,7 @@ TensorResult OpenvinoModel::Pool::result_of(Slot& slot) {
   if (!slot.runs_here) short_runs_->ran_elsewhere(ns_between(slot.started, computed));
   TensorResult result{.input_ns = slot.input_ns, .infer_ns = ns_between(slot.started, computed)};
   const std::size_t num_outputs = compiled_.outputs().size();
+  result.outputs.reserve(num_outputs);
   for (std::size_t i = 0; i < num_outputs; ++i) {
     const ov::Tensor tensor = slot.request.get_output_tensor(i);
     OutputTensor output{.shape = shape_of(tensor.get_shape())};
