@@ -316,7 +316,7 @@ void multiply_stream(const ExecView& exec, const GemmArgs& args) {
   const Activations x = activations_of(exec, args, shared, bytes);
   uint8_t* const own = shared + 2 * bytes;
   const PairList pairs(args);
-  PairQueue queue = {0, pairs.count, 2};
+  PairQueue queue = {0, pairs.count, 2, exec.num_threads};
   parallel_for(exec, exec.num_threads, [&](int, int thread) {
     uint8_t* const at = own + static_cast<size_t>(thread) * kThreadBytes;
     use_full_tiles();

@@ -267,7 +267,7 @@ void multiply_rows(const ExecView& exec, const GemmArgs& args) {
                            .pairs = PairList(args),
                            .row_pairs = (args.m + 31) / 32,
                            .num_runs = (shape.k_tiles + kRunTiles - 1) / kRunTiles};
-  PairQueue queue = {0, product.pairs.count, kAtOnce};
+  PairQueue queue = {0, product.pairs.count, kAtOnce, exec.num_threads};
   const int each = shape.resident ? 0 : pairs_a_piece(exec, product.pairs);
   const int pieces = shape.resident ? exec.num_threads : (product.pairs.count + each - 1) / each;
   parallel_for(exec, pieces, [&](int piece, int thread) {

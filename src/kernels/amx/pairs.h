@@ -38,22 +38,29 @@ struct PairList {
   }
 };
 
-// Hands the pairs out to threads, a few at a time, each always one ahead of its work: what comes
-// next may be asked for early. Threads that are late take fewer.
+// Hands the pairs out to threads, a few at a time and the last ones singly, each thread always one
+// ahead of its work: what comes next may be asked for early. Threads that are late take fewer.
 struct PairQueue {
-  int next, count, at_once;
+  int next, count, at_once, num_threads;
 
   struct Taker {
     PairQueue& queue;
     int at = 0, end = 0;
     // -1 when there are no more.
     int take() {
-      if (at == end) {
-        at = __atomic_fetch_add(&queue.next, queue.at_once, __ATOMIC_RELAXED);
-        end = at + queue.at_once < queue.count ? at + queue.at_once : queue.count;
-        if (at >= queue.count) at = end = queue.count;
-      }
+      if (at == end) claim();
       return at < end ? at++ : -1;
+    }
+    void claim() {
+      int first = __atomic_load_n(&queue.next, __ATOMIC_RELAXED), size = 0;
+      do {
+        const int left = queue.count - first;
+        if (left <= 0) return;
+        size = left > 2 * queue.at_once * queue.num_threads ? queue.at_once : 1;
+      } while (!__atomic_compare_exchange_n(&queue.next, &first, first + size, true,
+                                            __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+      at = first;
+      end = first + size;
     }
   };
 };

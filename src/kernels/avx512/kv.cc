@@ -11,11 +11,13 @@
 namespace millrace::kernels {
 namespace {
 
-uint16_t to_bf16(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, sizeof bits);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>(bits >> 16 | 0x40u);  // NaN
-  return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+// Lanes rounded to bf16, in their upper halves; a NaN stays one.
+inline __m512i to_bf16(__m512 v) {
+  const __m512i bits = _mm512_castps_si512(v);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  const __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x400000));
+  return _mm512_mask_mov_epi32(rounded, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), quiet);
 }
 
 // NaN where one is NaN: as a scale it then shows, which the bytes could not.
@@ -54,13 +56,21 @@ void store_f32(const KvLayout& layout, const KvShape& shape, const float* k, con
 void store_bf16(const KvLayout& layout, const KvShape& shape, const float* k, const float* v,
                 const Place& to) {
   const size_t lane = to.token % 16;
-  auto* group = reinterpret_cast<uint16_t*>(to.k) + to.token / 16 * 16 * layout.depth + 2 * lane;
-  auto* row = reinterpret_cast<uint16_t*>(to.v) + to.token / 2 * 2 * layout.width + to.token % 2;
-  const auto dim = static_cast<size_t>(shape.head_dim);
-  for (size_t i = 0; i < layout.depth; ++i) {
-    group[32 * (i / 2) + i % 2] = i < dim ? to_bf16(k[i]) : uint16_t{0};
+  auto* pairs = reinterpret_cast<uint32_t*>(to.k) + to.token / 16 * 8 * layout.depth + lane;
+  auto* row = reinterpret_cast<uint16_t*>(to.v) + to.token / 2 * 2 * layout.width;
+  const bool odd = to.token % 2 != 0;  // of the two tokens that share a row of V
+  for (size_t i = 0; i < layout.width; i += 16) {
+    const int left = shape.head_dim - static_cast<int>(i);
+    const __m512i of_k = to_bf16(_mm512_maskz_loadu_ps(tail_mask(left), k + i));
+    alignas(64) uint16_t words[32];
+    _mm512_store_si512(words, _mm512_srli_epi32(of_k, 16));
+    for (size_t j = 0; j < 8 && i + 2 * j < layout.depth; ++j) {
+      pairs[16 * (i / 2 + j)] = words[4 * j] | uint32_t{words[4 * j + 2]} << 16;
+    }
+    const __m512i of_v = to_bf16(_mm512_maskz_loadu_ps(tail_mask(left), v + i));
+    _mm512_mask_storeu_epi16(row + 2 * i, odd ? 0xaaaaaaaa : 0x55555555,
+                             odd ? of_v : _mm512_srli_epi32(of_v, 16));
   }
-  for (size_t i = 0; i < layout.width; ++i) row[2 * i] = i < dim ? to_bf16(v[i]) : uint16_t{0};
 }
 
 void store_i8(const KvLayout& layout, const KvShape& shape, const float* k, const float* v,
