@@ -96,8 +96,41 @@ class Prompt {
         depth_steps_(args.shape.head_dim / 32),
         blocks_(args.block_table + static_cast<ptrdiff_t>(task.seq) * args.block_table_stride) {}
 
+  // Asks for the rows of q: another core may have made them.
+  void fetch_rows() const {
+    for (int r = 0; r < task_.num_rows; ++r) {
+      const auto* q =
+          reinterpret_cast<const char*>(args_.q + token_of(r) * args_.q_stride + head_at(r));
+      for (int i = 0; i < 4 * args_.shape.head_dim; i += 64) _mm_prefetch(q + i, _MM_HINT_T0);
+    }
+  }
+
+  // q as tiles; nothing is seen yet.
+  void start() {
+    const __m512i zero = _mm512_setzero_si512();
+    for (int r = 0; r < kRows; ++r) {
+      const bool present = r < task_.num_rows;
+      const float* q = present ? args_.q + token_of(r) * args_.q_stride + head_at(r) : nullptr;
+      for (int i = 0; i < depth_steps_; ++i) {
+        __m512i pair = zero;
+        if (present) {
+          pair = reinterpret_cast<__m512i>(
+              _mm512_cvtne2ps_pbh(_mm512_loadu_ps(q + 32 * i + 16), _mm512_loadu_ps(q + 32 * i)));
+        }
+        _mm512_store_si512(own_.q + static_cast<size_t>(2 * i + r / 16) * kTile + 64 * (r % 16),
+                           pair);
+      }
+      for (int c = 0; c < columns_; ++c) _mm512_store_si512(o_row(r, c), zero);
+      for (int i = 0; !present && i < kSteps; ++i) _mm512_store_si512(p_row(r, i), zero);
+      _mm512_store_ps(own_.sums + 16 * r, _mm512_setzero_ps());
+      own_.maxima[r] = -INFINITY;
+      const int last = first_position_ + (task_.first_row + r) / group_;
+      own_.last[r] = last;
+      own_.first[r] = args_.window > 0 && last >= args_.window ? last - args_.window + 1 : 0;
+    }
+  }
+
   void run() {
-    start();
     const int last = own_.last[task_.num_rows - 1];
     int begin = own_.first[0] / 32 * 32;
     const auto end_of = [&](int from) { return from + kSpan < last + 1 ? from + kSpan : last + 1; };
@@ -131,30 +164,6 @@ class Prompt {
     return own_.o + static_cast<size_t>(r / 16 * columns_ + column) * kTile + 64 * (r % 16);
   }
 
-  void start() {
-    const __m512i zero = _mm512_setzero_si512();
-    for (int r = 0; r < kRows; ++r) {
-      const bool present = r < task_.num_rows;
-      const float* q = present ? args_.q + token_of(r) * args_.q_stride + head_at(r) : nullptr;
-      for (int i = 0; i < depth_steps_; ++i) {
-        __m512i pair = zero;
-        if (present) {
-          pair = reinterpret_cast<__m512i>(
-              _mm512_cvtne2ps_pbh(_mm512_loadu_ps(q + 32 * i + 16), _mm512_loadu_ps(q + 32 * i)));
-        }
-        _mm512_store_si512(own_.q + static_cast<size_t>(2 * i + r / 16) * kTile + 64 * (r % 16),
-                           pair);
-      }
-      for (int c = 0; c < columns_; ++c) _mm512_store_si512(o_row(r, c), zero);
-      for (int i = 0; !present && i < kSteps; ++i) _mm512_store_si512(p_row(r, i), zero);
-      _mm512_store_ps(own_.sums + 16 * r, _mm512_setzero_ps());
-      own_.maxima[r] = -INFINITY;
-      const int last = first_position_ + (task_.first_row + r) / group_;
-      own_.last[r] = last;
-      own_.first[r] = args_.window > 0 && last >= args_.window ? last - args_.window + 1 : 0;
-    }
-  }
-
   uint8_t* p_row(int r, int step) const {
     return own_.p + static_cast<size_t>(2 * step + r / 16) * kTile + 64 * (r % 16);
   }
@@ -164,11 +173,19 @@ class Prompt {
            static_cast<size_t>(offset / 16) * 32 * layout_.depth;
   }
 
+  const uint8_t* values(int position) const {
+    const int offset = position % args_.shape.block_tokens;
+    return block(position) + layout_.v_offset +
+           static_cast<size_t>(task_.kv_head) * layout_.v_head_bytes +
+           static_cast<size_t>(offset / 2) * 4 * layout_.width;
+  }
+
   void score(int begin, int steps, int end) const {
     for (int step = 0; step < steps; ++step) {
       const int position = begin + 32 * step;
       const uint8_t* k0 = keys(position);
       const uint8_t* k1 = position + 16 < end ? keys(position + 16) : k0;  // masked later
+      fetch_values(position, end);
       const uint8_t* q = own_.q;
       _tile_zero(0);
       _tile_zero(1);
@@ -192,6 +209,14 @@ class Prompt {
       _tile_stored(1, s + kTile, 64);
       _tile_stored(2, s + kGroups * kTile, 64);
       _tile_stored(3, s + (kGroups + 1) * kTile, 64);
+    }
+  }
+
+  // Asks for V of the 32 positions that are scored now.
+  void fetch_values(int position, int end) const {
+    for (int p = position; p < position + 32 && p < end; p += 16) {
+      const uint8_t* v = values(p);
+      for (size_t i = 0; i < 32 * layout_.width; i += 64) _mm_prefetch(v + i, _MM_HINT_T0);
     }
   }
 
@@ -270,13 +295,7 @@ class Prompt {
     for (int g = 0; g < 2 * steps; ++g) {
       const int position = begin + 16 * g, left = end - position;
       uint8_t* to = own_.v + static_cast<size_t>(g / 2 * columns_) * kTile + 512 * (g % 2);
-      const uint8_t* from = nullptr;
-      if (left > 0) {
-        const int offset = position % args_.shape.block_tokens;
-        from = block(position) + layout_.v_offset +
-               static_cast<size_t>(task_.kv_head) * layout_.v_head_bytes +
-               static_cast<size_t>(offset / 2) * row_bytes;
-      }
+      const uint8_t* from = left > 0 ? values(position) : nullptr;
       for (int pair = 0; pair < 8; ++pair, to += 64) {
         const int there = left - 2 * pair;  // of the pair's tokens
         const __m512i keep = _mm512_set1_epi32(there >= 2 ? -1 : 0xffff);
@@ -388,7 +407,11 @@ void tiles_attention(const ExecView& exec, const AttentionArgs& args) {
   parallel_for(exec, count, [&](int i, int thread) {
     const Own own = own_at(memory + static_cast<size_t>(thread) * thread_bytes(layout), layout);
     use_full_tiles();
-    Prompt(args, layout, tasks[i], own).run();
+    const int then = i + exec.num_threads;  // most likely
+    Prompt prompt(args, layout, tasks[i], own);
+    prompt.start();
+    if (then < count) Prompt(args, layout, tasks[then], own).fetch_rows();
+    prompt.run();
     _tile_release();
   });
 }
