@@ -319,7 +319,7 @@ void multiply_stream(const ExecView& exec, const GemmArgs& args) {
   PairQueue queue = {0, pairs.count, 2, exec.num_threads};
   parallel_for(exec, exec.num_threads, [&](int, int thread) {
     uint8_t* const at = own + static_cast<size_t>(thread) * kThreadBytes;
-    use_full_tiles();
+    use_tiles_of(args.m < 16 ? args.m : 16);
     switch ((args.m + 15) / 16) {
       case 1:
         multiply_groups<1>(args, pairs, x, queue, at);

@@ -32,5 +32,15 @@ inline void use_full_tiles() {
   load_config(config);
 }
 
+// The same, but that sums (0 to 3) and A (4 and 5) have `rows` rows: a product takes a cycle a row.
+inline void use_tiles_of(int rows) {
+  TileConfig config;
+  for (int i = 0; i < 8; ++i) {
+    config.row_bytes[i] = 64;
+    config.rows[i] = static_cast<uint8_t>(i < 6 ? rows : 16);
+  }
+  load_config(config);
+}
+
 }  // namespace
 }  // namespace millrace::kernels
