@@ -77,6 +77,7 @@ Batcher::Batcher(TensorModel& model, const ModelDescription& description, Tensor
     name_this_thread("batcher");
     run();
   });
+  shown_load_ = stats_.watch([this] { return load(); });
 }
 
 Batcher::~Batcher() {
@@ -98,6 +99,11 @@ Batcher::~Batcher() {
   }
   std::unique_lock lock(mutex_);
   idle_.wait(lock, [&] { return num_unanswered_ == 0; });
+}
+
+TensorLoad Batcher::load() const {
+  std::lock_guard lock(mutex_);
+  return {.num_pending = queue_.size(), .num_running = num_requests_running_};
 }
 
 std::size_t Batcher::num_queued() const {
@@ -142,6 +148,7 @@ void Batcher::submit(BatchRequest request) {
       (its == Turn::whole && (asked.alone || policy_.run_at(lone, now) <= now))) {
     const int num_running = ++num_running_;
     ++num_unanswered_;
+    ++num_requests_running_;
     lock.unlock();
     Items alone;
     alone.push_back(std::move(item));
@@ -271,6 +278,7 @@ void Batcher::run() {
         Items batch = take_batch(next);
         const int num_running = ++num_running_;
         ++num_unanswered_;
+        num_requests_running_ += batch.size();
         lock.unlock();
         start(std::move(batch), next, num_running, now);
         lock.lock();
@@ -360,6 +368,7 @@ void Batcher::finished(Items items, const Started& started, Result<TensorResult>
     std::lock_guard lock(mutex_);
     if (result) learn(started, now, rows, items.size());
     --num_running_;
+    num_requests_running_ -= items.size();
     if (try_alone && !closing_) {
       for (auto& item : items) {
         item->request.alone = true;
@@ -382,7 +391,6 @@ void Batcher::finished(Items items, const Started& started, Result<TensorResult>
 void Batcher::answer(Items items, std::int64_t rows, TimePoint started, TimePoint now,
                      TensorResult result) {
   TensorTimes times{.input = result.input_ns, .infer = result.infer_ns, .output = result.output_ns};
-  stats_.on_batch(rows, times);
   std::vector<std::vector<OutputTensor>> outputs;
   if (items.size() == 1) {
     outputs.push_back(std::move(result.outputs));
@@ -391,17 +399,23 @@ void Batcher::answer(Items items, std::int64_t rows, TimePoint started, TimePoin
     for (const auto& item : items) rows_of.push_back(item->request.num_rows);
     auto parts = split(description_, result.outputs, rows_of);
     if (!parts) {
+      std::ignore = stats_.on_batch(rows, times);
       for (auto& item : items) refuse(std::move(item), parts.error());
       return;
     }
     outputs = *std::move(parts);
   }
+  {
+    auto record = stats_.on_batch(rows, times);
+    for (const auto& item : items) {
+      record.add_success(item->request.num_rows, ns_between(item->submitted, started),
+                         ns_between(item->request.arrival, now));
+    }
+  }
   for (std::size_t i = 0; i < items.size(); ++i) {
-    const BatchRequest& request = items[i]->request;
     times.queue = ns_between(items[i]->submitted, started);
-    times.whole = ns_between(request.arrival, now);
-    stats_.on_success(request.num_rows, times);
-    trace_of(request.trace, items[i]->submitted, started, now, times, rows);
+    times.whole = ns_between(items[i]->request.arrival, now);
+    trace_of(items[i]->request.trace, items[i]->submitted, started, now, times, rows);
     TensorReply reply = std::move(items[i]->request.reply);
     items[i].reset();
     reply(TensorAnswer{.outputs = std::move(outputs[i]), .owner = result.owner, .times = times});
