@@ -59,8 +59,8 @@ struct MetricSample {
   MetricLabels labels;
   double value = 0;              // of a histogram: the sum of what was observed
   std::vector<double> bounds{};  // of a histogram's buckets, ascending, +Inf left out
-  std::vector<std::uint64_t>
-      counts{};  // of a histogram: in each bucket alone, the one to +Inf last
+  // Of a histogram: in each bucket alone, the one to +Inf last.
+  std::vector<std::uint64_t> counts{};
 };
 
 // Says what it has at this moment; called on any thread, one call at a time over all sources, so it
