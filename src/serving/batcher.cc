@@ -77,6 +77,7 @@ Batcher::Batcher(TensorModel& model, const ModelDescription& description, Tensor
     name_this_thread("batcher");
     run();
   });
+  shown_load_ = stats_.watch([this] { return load(); });
 }
 
 Batcher::~Batcher() {
@@ -98,6 +99,11 @@ Batcher::~Batcher() {
   }
   std::unique_lock lock(mutex_);
   idle_.wait(lock, [&] { return num_unanswered_ == 0; });
+}
+
+TensorLoad Batcher::load() const {
+  std::lock_guard lock(mutex_);
+  return {.num_pending = queue_.size(), .num_running = num_requests_running_};
 }
 
 std::size_t Batcher::num_queued() const {
@@ -142,6 +148,7 @@ void Batcher::submit(BatchRequest request) {
       (its == Turn::whole && (asked.alone || policy_.run_at(lone, now) <= now))) {
     const int num_running = ++num_running_;
     ++num_unanswered_;
+    ++num_requests_running_;
     lock.unlock();
     Items alone;
     alone.push_back(std::move(item));
@@ -271,6 +278,7 @@ void Batcher::run() {
         Items batch = take_batch(next);
         const int num_running = ++num_running_;
         ++num_unanswered_;
+        num_requests_running_ += batch.size();
         lock.unlock();
         start(std::move(batch), next, num_running, now);
         lock.lock();
@@ -360,6 +368,7 @@ void Batcher::finished(Items items, const Started& started, Result<TensorResult>
     std::lock_guard lock(mutex_);
     if (result) learn(started, now, rows, items.size());
     --num_running_;
+    num_requests_running_ -= items.size();
     if (try_alone && !closing_) {
       for (auto& item : items) {
         item->request.alone = true;
@@ -382,25 +391,34 @@ void Batcher::finished(Items items, const Started& started, Result<TensorResult>
 void Batcher::answer(Items items, std::int64_t rows, TimePoint started, TimePoint now,
                      TensorResult result) {
   TensorTimes times{.input = result.input_ns, .infer = result.infer_ns, .output = result.output_ns};
-  stats_.on_batch(rows, times);
+  const auto count = [&](const Items& answered) {  // before the first reply is seen
+    auto record = stats_.on_batch(rows, times);
+    for (const auto& item : answered) {
+      record.add_success(item->request.num_rows, ns_between(item->submitted, started),
+                         ns_between(item->request.arrival, now));
+    }
+  };
   const auto reply_to = [&](std::unique_ptr<Item> item, std::vector<OutputTensor> outputs) {
-    const BatchRequest& request = item->request;
     times.queue = ns_between(item->submitted, started);
-    times.whole = ns_between(request.arrival, now);
-    stats_.on_success(request.num_rows, times);
-    trace_of(request.trace, item->submitted, started, now, times, rows);
+    times.whole = ns_between(item->request.arrival, now);
+    trace_of(item->request.trace, item->submitted, started, now, times, rows);
     TensorReply reply = std::move(item->request.reply);
     item.reset();
     reply(TensorAnswer{.outputs = std::move(outputs), .owner = result.owner, .times = times});
   };
-  if (items.size() == 1) return reply_to(std::move(items.front()), std::move(result.outputs));
+  if (items.size() == 1) {
+    count(items);
+    return reply_to(std::move(items.front()), std::move(result.outputs));
+  }
   std::vector<std::int64_t> rows_of;
   for (const auto& item : items) rows_of.push_back(item->request.num_rows);
   auto outputs = split(description_, result.outputs, rows_of);
   if (!outputs) {
+    count({});
     for (auto& item : items) refuse(std::move(item), outputs.error());
     return;
   }
+  count(items);
   for (std::size_t i = 0; i < items.size(); ++i) {
     reply_to(std::move(items[i]), std::move((*outputs)[i]));
   }

@@ -101,6 +101,7 @@ class Batcher {
               TensorResult result);
   void refuse(std::unique_ptr<Item> item, Error error);
   void turn_away(Items departed);
+  TensorLoad load() const;
 
   TensorModel& model_;
   const ModelDescription& description_;
@@ -117,9 +118,11 @@ class Batcher {
   std::uint64_t next_serial_ = 0;
   int num_running_ = 0;     // executions that the device has
   int num_unanswered_ = 0;  // batches whose replies are not all out
+  std::size_t num_requests_running_ = 0;
   bool look_for_stopped_ = false;
   bool closing_ = false;
   std::thread thread_;
+  MetricSourceHandle shown_load_;  // goes first
 };
 
 }  // namespace millrace::serving

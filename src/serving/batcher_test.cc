@@ -105,6 +105,26 @@ TEST_F(BatcherTest, WhatWaitsIsMergedAndTakenApart) {
   EXPECT_EQ(sums.batches.at(6).infer.count, 1u);
 }
 
+TEST_F(BatcherTest, AScrapeShowsWhatWaitsAndWhatRuns) {
+  model.automatic = false;
+  make(8);
+  const auto shown = [&](const char* name) { return metrics.samples(name).at(0).value; };
+  std::vector<std::future<Answer>> answers;
+  for (float i = 0; i < 4; ++i) answers.push_back(submit({i, i}));
+  EXPECT_EQ(shown("millrace_inferences_pending"), 3);
+  EXPECT_EQ(shown("nv_inference_pending_request_count"), 3);
+  EXPECT_EQ(shown("millrace_inferences_running"), 1);
+  model.finish_one();
+  ASSERT_TRUE(model.wait_for_runs(2));
+  EXPECT_EQ(shown("millrace_inferences_pending"), 0);
+  EXPECT_EQ(shown("millrace_inferences_running"), 3) << "merged";
+  model.finish_one();
+  for (auto& answer : answers) EXPECT_TRUE(get(answer));
+  EXPECT_EQ(shown("millrace_inferences_running"), 0);
+  batcher.reset();
+  EXPECT_EQ(shown("millrace_inferences_pending"), 0) << "as other series of models that are gone";
+}
+
 TEST_F(BatcherTest, ABatchIsNeverLargerThanAllowed) {
   model.automatic = false;
   make(4);

@@ -14,6 +14,8 @@ from live_server import serving
 from test_triton_client import input_of
 
 OUTCOME = 'millrace_inferences_total{{model_name="slow",model_version="1",outcome="{}"}}'
+PENDING = 'millrace_inferences_pending{model_name="slow",model_version="1"}'
+CANCELED = 'nv_inference_request_failure{model="slow",reason="CANCELED",version="1"}'
 
 
 def await_metric(server, name, at_least, seconds=60):
@@ -23,6 +25,19 @@ def await_metric(server, name, at_least, seconds=60):
         time.sleep(0.05)
 
 
+def admitted(server):
+    """How many requests the model has taken so far: those that have ended, those that run and those that wait."""
+    return sum(value for name, value in server.metrics().items()
+               if name.startswith("millrace_inferences_") and 'model_name="slow"' in name)
+
+
+def await_admitted(server, at_least, seconds=60):
+    deadline = time.monotonic() + seconds
+    while admitted(server) < at_least:
+        assert time.monotonic() < deadline, f"{admitted(server)} were admitted, not {at_least}"
+        time.sleep(0.01)
+
+
 def slow_request(rows, name=""):
     data = np.ones((rows, SLOW_WIDTH), dtype=np.float32).tobytes()
     return service_pb2.ModelInferRequest(model_name="slow", id=name, raw_input_contents=[data], inputs=[
@@ -30,18 +45,19 @@ def slow_request(rows, name=""):
 
 
 def test_a_cancelled_call_is_not_computed(server):
-    cancelled = server.metrics().get(OUTCOME.format("cancelled"), 0)
+    cancelled, before = server.metrics().get(OUTCOME.format("cancelled"), 0), admitted(server)
     with channel_of(server) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         busy = [stub.ModelInfer.future(slow_request(3000)) for _ in range(12)]
         queued = [stub.ModelInfer.future(slow_request(1)) for _ in range(5)]
-        time.sleep(0.2)
+        await_admitted(server, before + len(busy) + len(queued))
         for call in queued:
             call.cancel()
         for call in busy:
             assert call.result(timeout=120).outputs[0].name == "y"
         assert all(call.code() == grpc.StatusCode.CANCELLED for call in queued)
     await_metric(server, OUTCOME.format("cancelled"), cancelled + 1)
+    assert server.metrics()[CANCELED] >= cancelled + 1, "Triton's name for it"
 
 
 def test_a_cancelled_stream_takes_its_requests_along(server):
@@ -50,7 +66,7 @@ def test_a_cancelled_stream_takes_its_requests_along(server):
         client.start_stream(lambda result, error: None)
         for i in range(32):
             client.async_stream_infer("slow", [input_of("x", "FP32", np.ones((2000, SLOW_WIDTH), np.float32))], request_id=str(i))
-        time.sleep(0.3)
+        await_metric(server, PENDING, 1)
         client.stop_stream(cancel_requests=True)
         await_metric(server, OUTCOME.format("cancelled"), cancelled + 1)
         assert client.infer("slow", [input_of("x", "FP32", np.ones((1, SLOW_WIDTH), np.float32))]).as_numpy("y").shape == (1, SLOW_WIDTH)
@@ -74,7 +90,7 @@ def test_running_requests_end_before_the_server_does(tmp_path):
             stream = stub.ModelStreamInfer(iter(messages.get, None))
             messages.put(slow_request(1, "s"))
             assert next(stream).infer_response.id == "s"
-            time.sleep(0.2)
+            await_admitted(own, len(running) + 1)
             own.terminate()
             for call in running:
                 assert call.result(timeout=60).outputs[0].name == "y"
