@@ -1,6 +1,18 @@
 #include "engine/kv_memory.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <limits>
+
 namespace millrace::engine {
+namespace {
+
+constexpr int kSlice = 32;     // blocks made present at a time
+constexpr int kNiceness = 10;  // compute threads first, but not never
+
+}  // namespace
 
 std::int64_t kv_bytes_per_block(const kernels::Kernels& table, const kernels::KvShape& shape,
                                 int num_layers) {
@@ -9,12 +21,40 @@ std::int64_t kv_bytes_per_block(const kernels::Kernels& table, const kernels::Kv
 
 KvMemory::KvMemory(const kernels::Kernels& table, const kernels::KvShape& shape, int num_layers,
                    int num_blocks)
-    : num_blocks_(num_blocks) {
+    : num_blocks_(num_blocks), block_bytes_(table.kv_block_bytes(shape)) {
   cache_.shape = shape;
-  const std::size_t bytes = table.kv_block_bytes(shape) * static_cast<std::size_t>(num_blocks);
+  const std::size_t bytes = block_bytes_ * static_cast<std::size_t>(num_blocks);
   for (int layer = 0; layer < num_layers; ++layer) {
     layers_.emplace_back(bytes);
     cache_.layers.push_back(layers_.back().data());
+  }
+  want(kBlocksAhead);
+  presence_ = std::jthread([this](std::stop_token stop) { make_present(std::move(stop)); });
+}
+
+void KvMemory::want(int num_blocks) {
+  wanted_ = num_blocks < num_blocks_ ? num_blocks : std::numeric_limits<int>::max();
+  std::lock_guard lock(mutex_);
+  num_wanted_ = std::min(num_blocks, num_blocks_);
+  wake_.notify_one();
+}
+
+void KvMemory::make_present(std::stop_token stop) {
+  (void)setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness);
+  int present = 0;
+  while (present < num_blocks_) {
+    int end = 0;
+    {
+      std::unique_lock lock(mutex_);
+      if (!wake_.wait(lock, stop, [&] { return num_wanted_ > present; })) return;
+      end = std::min(num_wanted_, present + kSlice);
+    }
+    for (const Buffer& layer : layers_) {
+      if (stop.stop_requested()) return;
+      layer.make_present(static_cast<std::size_t>(present) * block_bytes_,
+                         static_cast<std::size_t>(end) * block_bytes_);
+    }
+    present = end;
   }
 }
 

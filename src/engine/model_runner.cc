@@ -153,6 +153,7 @@ Status ModelRunner::launch(const StepPlan& plan) {
       s.tokens.push_back(entry.new_tokens[static_cast<std::size_t>(i)]);
       s.positions.push_back(position);
       s.slots.push_back(block * s.config.block_tokens + offset);
+      s.kv.in_use(block);
     }
     s.query_start.push_back(static_cast<std::int32_t>(s.tokens.size()));
     s.context_len.push_back(entry.num_computed_tokens + num_new);

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -14,6 +15,7 @@ namespace {
 
 constexpr std::size_t kCacheLine = 64;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
+constexpr std::size_t kSmallPage = std::size_t{64} << 10;  // of any machine, at most
 
 // Maps zero pages that begin on a huge-page boundary: maps one huge page too many, then gives the
 // ends back.
@@ -58,6 +60,15 @@ Buffer::Buffer(std::size_t bytes) : size_(bytes) {
   data_ = static_cast<std::byte*>(std::aligned_alloc(kCacheLine, capacity(bytes)));
   MILLRACE_CHECK(data_ != nullptr);
   std::memset(data_, 0, capacity(bytes));
+}
+
+void Buffer::make_present(std::size_t begin, std::size_t end) const {
+  if (size_ < kHugePage) return;  // was written when it was made
+  begin = begin / kSmallPage * kSmallPage;
+  end = std::min(end, size_);
+#ifdef MADV_POPULATE_WRITE
+  if (begin < end) (void)madvise(data_ + begin, end - begin, MADV_POPULATE_WRITE);
+#endif
 }
 
 Buffer::Buffer(Buffer&& other) noexcept

@@ -20,6 +20,10 @@ class Buffer {
   std::byte* data() { return data_; }
   const std::byte* data() const { return data_; }
   std::size_t size() const { return size_; }
+  // Makes the pages of these bytes present, whose first use would make them so one by one: a new
+  // page may cost a virtual machine milliseconds. Contents stay, also what others write meanwhile.
+  // A hint; thread-safe.
+  void make_present(std::size_t begin, std::size_t end) const;
   template <class T>
   T* as() {
     return reinterpret_cast<T*>(data_);
