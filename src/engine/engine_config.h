@@ -34,7 +34,7 @@ struct EngineConfig {
   // `backlog_goal_seconds`, up to `pressed_step_seconds`.
   double decode_stretch = 1.75;
   double relaxed_step_seconds = 0.015;
-  double backlog_goal_seconds = 0.25;
+  double backlog_goal_seconds = 0.1;
   double pressed_step_seconds = 0.11;
   // A waiting request that named no SLO is due this long after its arrival (it orders the queue).
   double patience_seconds = 10.0;
