@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <limits>
 
 namespace millrace::engine {
@@ -11,6 +12,8 @@ namespace {
 
 constexpr int kSlice = 32;     // blocks made present at a time
 constexpr int kNiceness = 10;  // compute threads first, but not never
+// A start has better things to do, and page faults of all threads wait for one another.
+constexpr std::chrono::seconds kAfterStart{1};
 
 }  // namespace
 
@@ -41,6 +44,10 @@ void KvMemory::want(int num_blocks) {
 
 void KvMemory::make_present(std::stop_token stop) {
   (void)setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness);
+  {
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, stop, kAfterStart, [] { return false; });
+  }
   int present = 0;
   while (present < num_blocks_) {
     int end = 0;

@@ -324,7 +324,7 @@ TEST_P(Gemm, Epilogues) {
     for (const bool with_bias : {false, true}) {
       const Problem problem(kind, 18, 256, {37, 37}, with_bias);
       for (const Epilogue epilogue : kEpilogues) {
-        for (const int m : {1, 4, 18}) {
+        for (const int m : {1, 4, 18, 50}) {
           for (const bool accumulate : {false, true}) {
             for (const Precision precision : {Precision::exact, Precision::standard}) {
               ASSERT_NO_FATAL_FAILURE(

@@ -193,8 +193,8 @@ struct Stream {
     }
   }
 
-  // first: [panels] whether their first tiles are widened already, at `turn`. Returns the turn of
-  // the next group's.
+  // Multiplies the group's panels from `first` on, whose first tiles were widened at `turn`. With
+  // has_next, those of the next group's are widened by the end, at the turn that is returned.
   int run(const Group& group, int first, const Group& next, bool has_next, int turn,
           uint8_t* sums) const {
     const PanelAhead<kind> ahead(k);
