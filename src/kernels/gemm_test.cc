@@ -322,7 +322,7 @@ TEST_P(Gemm, Epilogues) {
   for (const DType kind :
        {DType::f32, DType::bf16, DType::i8, DType::q4_1, DType::q8_0, DType::q6_k, DType::q5_0}) {
     for (const bool with_bias : {false, true}) {
-      const Problem problem(kind, 18, 256, {37, 37}, with_bias);
+      const Problem problem(kind, 50, 256, {37, 37}, with_bias);
       for (const Epilogue epilogue : kEpilogues) {
         for (const int m : {1, 4, 18, 50}) {
           for (const bool accumulate : {false, true}) {

@@ -2,6 +2,7 @@
 import os
 import pathlib
 import re
+import statistics
 import threading
 import time
 
@@ -52,8 +53,10 @@ def test_memory_comes_back(server):
         asking.join()
     assert not failures
     print([size // MIB for size in sizes])
-    assert max(sizes[SETTLED:]) - sizes[SETTLED - 1] < 32 * MIB + 48 * MIB, "one model's weights may be on their way"
-    assert sizes[-1] - sizes[SETTLED - 1] < 32 * MIB
+    # At any moment the weights of one model (48 MiB) may be on their way in or out: middles are compared.
+    before, after = statistics.median(sizes[SETTLED - 1:2 * SETTLED - 1]), statistics.median(sizes[-SETTLED:])
+    assert max(sizes[SETTLED:]) - before < 32 * MIB + 48 * MIB
+    assert after - before < 32 * MIB
 
 
 def make_heavy(folder):
