@@ -22,17 +22,8 @@ inline void load_config(const TileConfig& config) {
   asm volatile("ldtilecfg %0" ::"m"(config));
 }
 
-// All eight tiles 16 rows of 64 bytes.
-inline void use_full_tiles() {
-  TileConfig config;
-  for (int i = 0; i < 8; ++i) {
-    config.row_bytes[i] = 64;
-    config.rows[i] = 16;
-  }
-  load_config(config);
-}
-
-// The same, but that sums (0 to 3) and A (4 and 5) have `rows` rows: a product takes a cycle a row.
+// Tiles have rows of 64 bytes; B (6 and 7) has 16 of them, sums (0 to 3) and A (4 and 5) have
+// `rows`: a product takes a cycle a row.
 inline void use_tiles_of(int rows) {
   TileConfig config;
   for (int i = 0; i < 8; ++i) {
@@ -40,6 +31,9 @@ inline void use_tiles_of(int rows) {
     config.rows[i] = static_cast<uint8_t>(i < 6 ? rows : 16);
   }
   load_config(config);
+}
+inline void use_full_tiles() {
+  use_tiles_of(16);
 }
 
 }  // namespace
