@@ -173,56 +173,71 @@ void store_sums(uint8_t* to) {
   if constexpr (rows * panels > 3) _tile_stored(3, at(3 / rows, 3 % rows), 64);
 }
 
+// Where B tiles are widened, and how far that is.
+struct Ring {
+  uint8_t* tiles;          // [turn][panel][2]
+  int turn = 0;            // of those that are multiplied next
+  bool is_primed = false;  // they are there already
+
+  uint8_t* at(int which, int panel) const {
+    return tiles + static_cast<size_t>(which * kMostPanels + panel) * 2 * kTile;
+  }
+};
+
 template <DType kind, int rows, int panels>
 struct Stream {
   const uint8_t* a;
   size_t a_stride;
   int k;
-  uint8_t* ring;
+  Ring& ring;
 
-  uint8_t* widened(int turn, int panel) const {
-    return ring + static_cast<size_t>(turn * kMostPanels + panel) * 2 * kTile;
-  }
   template <class Between>
   void widen(const uint8_t* panel, int step, int turn, int p, const Between& between) const {
     if constexpr (kind == DType::bf16) {
 #pragma GCC unroll 16
       for (int i = 0; i < 16; ++i) between(i);
     } else {
-      widen_tile<kind>(panel, k, step, widened(turn, p), between);
+      widen_tile<kind>(panel, k, step, ring.at(turn, p), between);
     }
   }
 
-  // Multiplies the group's panels from `first` on, whose first tiles were widened at `turn`. With
-  // has_next, those of the next group's are widened by the end, at the turn that is returned.
-  int run(const Group& group, int first, const Group& next, bool has_next, int turn,
-          uint8_t* sums) const {
+  // The first tiles of the group's panels from `first` on, unless the ring has them.
+  void prime(const Group& group, int first) const {
+    for (int p = 0; p < panels && !ring.is_primed; ++p) {
+      widen(group.panel[first + p], 0, ring.turn, p, [](int) {});
+    }
+  }
+  // Multiplies these panels, and primes the ring with the next group's where it is given.
+  void run(const Group& group, int first, const Group* next, uint8_t* sums) const {
+    prime(group, first);
+    ring.is_primed = next != nullptr;
     const PanelAhead<kind> ahead(k);
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
     const uint8_t* at = a;
-    for (int t = 0; t < ahead.steps; ++t, at += 128, turn = 1 - turn) {
+    for (int t = 0; t < ahead.steps; ++t, at += 128) {
+      const int turn = ring.turn;
       const bool last = t + 1 == ahead.steps;
       const auto panel = [&]<int p>() {
         if constexpr (p < panels) {
           const uint8_t* from = group.panel[first + p];
-          const uint8_t* behind = has_next ? next.panel[first + p] : nullptr;
+          const uint8_t* behind = next != nullptr ? next->panel[first + p] : nullptr;
           const uint8_t* wanted = last ? behind : from;
           if (wanted != nullptr) {
             widen(wanted, last ? 0 : t + 1, 1 - turn, p, ahead.lines(from, behind, t));
           }
-          multiply_step<p, rows>(at, a_stride, tiles_of<kind>(from, t, widened(turn, p)));
+          multiply_step<p, rows>(at, a_stride, tiles_of<kind>(from, t, ring.at(turn, p)));
         }
       };
       panel.template operator()<0>();
       panel.template operator()<1>();
       panel.template operator()<2>();
       panel.template operator()<3>();
+      ring.turn = 1 - turn;
     }
     store_sums<panels, rows>(sums);
-    return turn;
   }
 };
 
@@ -231,28 +246,24 @@ template <DType kind, int rows>
 struct GroupRun {
   const Activations& x;
   int k;
-  uint8_t* ring;
+  Ring& ring;
   uint8_t* sums;
-  int turn = 0;
-  bool is_primed = false;
 
   template <int panels>
-  void side_by_side(const Group& group, const Group& next) {
-    const Stream<kind, rows, panels> stream = {x.rows_for(kind), operand_stride(k), k, ring};
-    if (!is_primed) {
-      for (int p = 0; p < panels; ++p) stream.widen(group.panel[p], 0, turn, p, [](int) {});
-    }
-    is_primed = next.panels == panels && next.kind == kind;
-    turn = stream.run(group, 0, next, is_primed, turn, sums);
+  Stream<kind, rows, panels> stream() const {
+    return {x.rows_for(kind), operand_stride(k), k, ring};
   }
-  void one_by_one(const Group& group) {
-    const Stream<kind, rows, 1> stream = {x.rows_for(kind), operand_stride(k), k, ring};
+  template <int panels>
+  void side_by_side(const Group& group, const Group& next) const {
+    const bool alike = next.panels == panels && next.kind == kind;
+    stream<panels>().run(group, 0, alike ? &next : nullptr, sums);
+  }
+  void one_by_one(const Group& group) const {
     for (int p = 0; p < group.panels; ++p) {
-      stream.widen(group.panel[p], 0, turn, 0, [](int) {});
-      turn = stream.run(group, p, group, false, turn, sums + static_cast<size_t>(p) * 2 * kTile);
+      stream<1>().run(group, p, nullptr, sums + static_cast<size_t>(p) * 2 * kTile);
     }
   }
-  void run(const Group& group, const Group& next) {
+  void run(const Group& group, const Group& next) const {
     if constexpr (rows > 2) {
       one_by_one(group);
     } else if constexpr (rows == 2) {
@@ -277,18 +288,13 @@ void multiply_groups(const GemmArgs& args, const PairList& pairs, const Activati
                      PairQueue& queue, uint8_t* own) {
   GroupTaker taker(args, pairs, queue, rows == 1 ? 2 : 1);
   uint8_t* const sums = own + kRingBytes;
-  int turn = 0;
-  bool is_primed = false;
+  Ring ring = {.tiles = own};
   Group next = taker.take();
   while (next.panels > 0) {
     const Group group = next;
     next = taker.take();
-    with_kind(group.kind, [&]<DType kind>() {
-      GroupRun<kind, rows> run = {x, args.k, own, sums, turn, is_primed};
-      run.run(group, next);
-      turn = run.turn;
-      is_primed = run.is_primed;
-    });
+    with_kind(group.kind,
+              [&]<DType kind>() { GroupRun<kind, rows>{x, args.k, ring, sums}.run(group, next); });
     for (int i = 0; i < group.num_pairs; ++i) {
       Finisher finisher;
       finisher.begin(args, group.pairs[i], pairs.gated);
