@@ -52,7 +52,7 @@ void add_all_rows(const GemmArgs& args, int first_k, int count, const float* dec
 // sums[p][r][16] of `panels` panels of a plain kind.
 template <DType kind, int rows, int panels>
 void multiply_few(const GemmArgs& args, const PackedWeight& weight, int panel, float* sums) {
-  constexpr size_t kAhead = 1024;
+  const SideBySide how;
   const uint8_t* from[panels];
   const float* x[rows];
   for (int p = 0; p < panels; ++p) from[p] = panel_at<kind>(weight, panel + p);
@@ -72,7 +72,7 @@ void multiply_few(const GemmArgs& args, const PackedWeight& weight, int panel, f
 #pragma GCC unroll 4
       for (int p = 0; p < panels; ++p) {
         const uint8_t* at = from[p] + 64 * static_cast<size_t>(i);
-        _mm_prefetch(at + kAhead, _MM_HINT_T0);
+        ask(at + how.of_floats, how.second_cache);
         add(p, i, _mm512_loadu_ps(at));
       }
     }
@@ -82,7 +82,7 @@ void multiply_few(const GemmArgs& args, const PackedWeight& weight, int panel, f
 #pragma GCC unroll 4
       for (int p = 0; p < panels; ++p) {
         const uint8_t* at = from[p] + 32 * static_cast<size_t>(i);
-        _mm_prefetch(at + kAhead, _MM_HINT_T0);
+        ask(at + how.of_floats, how.second_cache);
         const EvenOdd w = even_and_odd<kind>(_mm512_loadu_si512(at));
         add(p, i, w.even);
         if (both) add(p, i + 1, w.odd);

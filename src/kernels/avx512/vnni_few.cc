@@ -16,7 +16,9 @@ struct TilesAhead {
 
   const uint8_t* first;
   size_t values, panel, scales_a_tile;
-  int num_tiles, distance;
+  int num_tiles;
+  SideBySide how;
+  int distance;
   const uint8_t* tile = nullptr;
 
   TilesAhead(const uint8_t* first_, int k)
@@ -24,7 +26,7 @@ struct TilesAhead {
         values(values_bytes<kind>(k)),
         panel(panel_bytes<kind>(k)),
         num_tiles(static_cast<int>(padded_k(k)) / kTileK),
-        distance(static_cast<int>((side_by_side_distance() + kTile - 1) / kTile)) {
+        distance(static_cast<int>((how.of_codes + kTile - 1) / kTile)) {
     scales_a_tile = (panel - values) / static_cast<size_t>(num_tiles);
   }
 
@@ -36,7 +38,7 @@ struct TilesAhead {
     tile = of + at * kTile;
 #pragma GCC unroll 4
     for (size_t p = 0; p < panels; ++p) {
-      _mm_prefetch(of + p * panel + values + at * scales_a_tile, _MM_HINT_T0);
+      ask(of + p * panel + values + at * scales_a_tile, how.second_cache);
     }
   }
   // With row i of 16.
@@ -45,7 +47,7 @@ struct TilesAhead {
     if (i > 0 && line == (i - 1) * kLines / 16) return;
 #pragma GCC unroll 4
     for (size_t p = 0; p < panels; ++p) {
-      _mm_prefetch(tile + p * panel + 64 * static_cast<size_t>(line), _MM_HINT_T0);
+      ask(tile + p * panel + 64 * static_cast<size_t>(line), how.second_cache);
     }
   }
 };
