@@ -120,17 +120,20 @@ class Weights {
     const std::vector<float> scales(n, 0.01f);
     const std::size_t packed = ops.table.packed_bytes(kind, shape.n, shape.k);
     const std::size_t copies = std::clamp<std::size_t>(kPastCaches / packed + 1, 1, kMostCopies);
+    Slab slab;
     for (std::size_t i = 0; i < copies; ++i) {
       copies_.emplace_back(
-          ops, kernels::PackArgs{.kind = kind,
-                                 .n = shape.n,
-                                 .k = shape.k,
-                                 .source = source.data(),
-                                 .scales = kind == DType::i8 ? scales.data() : nullptr,
-                                 .source_row_bytes = static_cast<std::int64_t>(row_bytes),
-                                 .transposed = false,
-                                 .first_row = 0,
-                                 .num_rows = shape.n});
+          ops,
+          kernels::PackArgs{.kind = kind,
+                            .n = shape.n,
+                            .k = shape.k,
+                            .source = source.data(),
+                            .scales = kind == DType::i8 ? scales.data() : nullptr,
+                            .source_row_bytes = static_cast<std::int64_t>(row_bytes),
+                            .transposed = false,
+                            .first_row = 0,
+                            .num_rows = shape.n},
+          &slab);
     }
   }
   const kernels::PackedWeight& next() { return copies_[at_++ % copies_.size()].packed(); }

@@ -152,13 +152,13 @@ void row_stats(Ops& ops, const RowStatsArgs& args) {
   if (args.rows > 0) ops.table.row_stats(ops.exec.view(0), args);
 }
 
-Weight::Weight(Ops& ops, const PackArgs& args) {
+Weight::Weight(Ops& ops, const PackArgs& args, Slab* slab) {
   MILLRACE_CHECK(args.n > 0 && args.k > 0 && args.source != nullptr);
   MILLRACE_CHECK(!args.transposed || dtype_block_elements(args.kind) == 1);
   MILLRACE_CHECK((args.kind == DType::i8) == (args.scales != nullptr));
   const std::size_t bytes = ops.table.packed_bytes(args.kind, args.n, args.k);
   MILLRACE_CHECK(bytes > 0);
-  memory_ = Buffer(bytes);
+  memory_ = slab != nullptr ? slab->take(bytes) : Buffer(bytes);
   packed_ = {.kind = args.kind,
              .n = args.n,
              .k = args.k,

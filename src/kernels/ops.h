@@ -7,6 +7,7 @@
 #include "kernels/kernels.h"
 #include "tensor/buffer.h"
 #include "tensor/exec.h"
+#include "tensor/slab.h"
 
 namespace millrace::kernels {
 
@@ -33,8 +34,9 @@ void row_stats(Ops& ops, const RowStatsArgs& args);
 class Weight {
  public:
   Weight() = default;
-  // Packs on the Exec's threads. CHECKs that the table can hold args.kind.
-  Weight(Ops& ops, const PackArgs& args);
+  // Packs on the Exec's threads, into memory of its own or of `slab`. CHECKs that the table can
+  // hold args.kind.
+  Weight(Ops& ops, const PackArgs& args, Slab* slab = nullptr);
   const PackedWeight& packed() const { return packed_; }
   bool empty() const { return packed_.data == nullptr; }
 

@@ -136,15 +136,15 @@ kernels::Weight WeightSource::pack(const TensorView& view, const LinearSpec& spe
   const std::size_t stride = row_bytes(view.dtype, columns);
   const std::size_t offset = spec.transposed ? row_bytes(view.dtype, spec.first_row)
                                              : stride * static_cast<std::size_t>(spec.first_row);
-  return kernels::Weight(ops_, {.kind = view.dtype,
-                                .n = spec.n,
-                                .k = spec.k,
-                                .source = static_cast<const std::byte*>(view.data) + offset,
-                                .scales = nullptr,
-                                .source_row_bytes = static_cast<std::int64_t>(stride),
-                                .transposed = spec.transposed,
-                                .first_row = 0,
-                                .num_rows = spec.n});
+  return packed_weight({.kind = view.dtype,
+                        .n = spec.n,
+                        .k = spec.k,
+                        .source = static_cast<const std::byte*>(view.data) + offset,
+                        .scales = nullptr,
+                        .source_row_bytes = static_cast<std::int64_t>(stride),
+                        .transposed = spec.transposed,
+                        .first_row = 0,
+                        .num_rows = spec.n});
 }
 
 kernels::Weight WeightSource::pack_rounded(const TensorView& view, const LinearSpec& spec) {
@@ -172,15 +172,15 @@ kernels::Weight WeightSource::pack_rounded(const TensorView& view, const LinearS
     if (kind == DType::f32) std::memcpy(out, values, stride);
     if (kind == DType::f16) round_to_f16(values, static_cast<std::size_t>(columns), out);
   }
-  return kernels::Weight(ops_, {.kind = kind,
-                                .n = spec.n,
-                                .k = spec.k,
-                                .source = rounded.data(),
-                                .scales = nullptr,
-                                .source_row_bytes = static_cast<std::int64_t>(stride),
-                                .transposed = spec.transposed,
-                                .first_row = 0,
-                                .num_rows = spec.n});
+  return packed_weight({.kind = kind,
+                        .n = spec.n,
+                        .k = spec.k,
+                        .source = rounded.data(),
+                        .scales = nullptr,
+                        .source_row_bytes = static_cast<std::int64_t>(stride),
+                        .transposed = spec.transposed,
+                        .first_row = 0,
+                        .num_rows = spec.n});
 }
 
 // Values [first, first + count) of the view as f32; false, and the load fails, where one is not
@@ -223,15 +223,15 @@ kernels::Weight WeightSource::pack_quantised(const TensorView& view, const Linea
     }
   }
   has_quantised_ = true;
-  return kernels::Weight(ops_, {.kind = kind,
-                                .n = spec.n,
-                                .k = spec.k,
-                                .source = rows.data(),
-                                .scales = kind == DType::i8 ? scales.data() : nullptr,
-                                .source_row_bytes = static_cast<std::int64_t>(stride),
-                                .transposed = false,
-                                .first_row = 0,
-                                .num_rows = spec.n});
+  return packed_weight({.kind = kind,
+                        .n = spec.n,
+                        .k = spec.k,
+                        .source = rows.data(),
+                        .scales = kind == DType::i8 ? scales.data() : nullptr,
+                        .source_row_bytes = static_cast<std::int64_t>(stride),
+                        .transposed = false,
+                        .first_row = 0,
+                        .num_rows = spec.n});
 }
 
 // On all threads.

@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "kernels/ops.h"
 #include "models/quantise.h"
+#include "tensor/slab.h"
 #include "weights/weight_file.h"
 
 namespace millrace::models {
@@ -77,11 +78,15 @@ class WeightSource {
   kernels::Weight pack_quantised(const TensorView& view, const LinearSpec& spec, DType kind);
   kernels::Weight pack(const TensorView& view, const LinearSpec& spec, bool own_kind);
   kernels::Weight pack_rounded(const TensorView& view, const LinearSpec& spec);
+  kernels::Weight packed_weight(const kernels::PackArgs& args) {
+    return kernels::Weight(ops_, args, &slab_);
+  }
   bool holds(DType kind, int n, int k) const;
   void count(const TensorView& view, std::int64_t elements, std::size_t bytes);
 
   const weights::WeightFile& file_;
   kernels::Ops& ops_;
+  Slab slab_;
   std::function<void(double)> progress_;
   Quantization quantization_;
   bool has_quantised_ = false;

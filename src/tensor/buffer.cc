@@ -39,8 +39,8 @@ std::size_t capacity(std::size_t size) {
   return (size + unit - 1) / unit * unit;
 }
 
-void release(std::byte* data, std::size_t size) {
-  if (data == nullptr) return;
+void release(std::byte* data, std::size_t size, bool is_part) {
+  if (data == nullptr || is_part) return;
   if (size >= kHugePage) {
     munmap(data, capacity(size));
   } else {
@@ -62,8 +62,13 @@ Buffer::Buffer(std::size_t bytes) : size_(bytes) {
   std::memset(data_, 0, capacity(bytes));
 }
 
+Buffer::Buffer(std::shared_ptr<Buffer> whole, std::size_t offset, std::size_t bytes)
+    : data_(whole->data() + offset), size_(bytes), whole_(std::move(whole)) {
+  MILLRACE_CHECK(offset <= whole_->size() && bytes <= whole_->size() - offset);
+}
+
 void Buffer::make_present(std::size_t begin, std::size_t end) const {
-  if (size_ < kHugePage) return;  // was written when it was made
+  if (size_ < kHugePage && !whole_) return;  // was written when it was made
   begin = begin / kSmallPage * kSmallPage;
   end = std::min(end, size_);
 #ifdef MADV_POPULATE_WRITE
@@ -72,19 +77,22 @@ void Buffer::make_present(std::size_t begin, std::size_t end) const {
 }
 
 Buffer::Buffer(Buffer&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      whole_(std::move(other.whole_)) {}
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   if (this != &other) {
-    release(data_, size_);
+    release(data_, size_, whole_ != nullptr);
     data_ = std::exchange(other.data_, nullptr);
     size_ = std::exchange(other.size_, 0);
+    whole_ = std::move(other.whole_);
   }
   return *this;
 }
 
 Buffer::~Buffer() {
-  release(data_, size_);
+  release(data_, size_, whole_ != nullptr);
 }
 
 }  // namespace millrace

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
+#include <memory>
 
 namespace millrace {
 
@@ -13,6 +13,8 @@ class Buffer {
   // process only when the machine is out of memory after admission promised it (see engine memory
   // budget).
   explicit Buffer(std::size_t bytes);
+  // `bytes` of a larger buffer, which lives as long as one of its parts does. Slab makes these.
+  Buffer(std::shared_ptr<Buffer> whole, std::size_t offset, std::size_t bytes);
   Buffer(Buffer&& other) noexcept;
   Buffer& operator=(Buffer&& other) noexcept;
   ~Buffer();
@@ -36,6 +38,7 @@ class Buffer {
  private:
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
+  std::shared_ptr<Buffer> whole_;  // null: owns its memory
 };
 
 }  // namespace millrace
