@@ -5,6 +5,7 @@
 
 #include "kernels/avx512/epilogue.h"
 #include "kernels/avx512/ops.h"
+#include "kernels/avx512/shares.h"
 #include "kernels/parallel.h"
 
 namespace millrace::kernels {
@@ -60,39 +61,51 @@ bool are_plain(const GemmArgs& args) {
   return all_weights(args, [](DType kind) { return !avx512::vnni_can(kind); });
 }
 
-// A few rows, kSideBySide panels at a time: multiply(weight, panel, count, sums). Their sums take
-// the place of decoded tiles.
+const uint8_t* panel_address(const PackedWeight& weight, int panel) {
+  return with_kind(weight.kind, [&]<DType kind>() { return panel_at<kind>(weight, panel); });
+}
+
+// A few rows, kSideBySide panels at a time: multiply(weight, panel, count, next, sums). Their sums
+// take the place of decoded tiles.
 template <class Multiply>
 void multiply_few_rows(const ExecView& exec, const GemmArgs& args, uint8_t* scratch,
                        const Multiply& multiply) {
   constexpr int kMost = avx512::kSideBySide;
   const bool gated = is_gated(args.epilogue);
-  const PanelPlan plan = plan_panels(exec, args, kMost, 1 << 30);
-  parallel_for(exec, plan.num_pieces, [&](int piece, int thread) {
-    uint8_t* own = scratch + static_cast<size_t>(thread) * thread_bytes(args.m);
-    auto* sums = reinterpret_cast<float*>(own);
-    const int stride = 16 * args.m;
-    float* up = sums + kMost * stride;
-    const PanelRange range = piece_at(plan, piece);
-    for (int panel = range.begin; panel < range.end; panel += kMost) {
-      const int count = range.end - panel < kMost ? range.end - panel : kMost;
-      multiply(*args.parts[range.part].weight, panel, count, sums);
-      if (gated) multiply(*args.parts[1].weight, panel, count, up);
-      for (int p = 0; p < count; ++p) {
-        finish_panel(args, range.part, panel + p, 0, args.m, sums + p * stride, up + p * stride);
-      }
-    }
-  });
+  uint8_t* const shares = scratch + thread_bytes(args.m) * static_cast<size_t>(exec.num_threads);
+  share_panels(
+      exec, args, kMost, shares, [&](const Bundle& bundle, const Bundle& next, int thread) {
+        uint8_t* own = scratch + static_cast<size_t>(thread) * thread_bytes(args.m);
+        auto* sums = reinterpret_cast<float*>(own);
+        const int stride = 16 * args.m;
+        float* up = sums + kMost * stride;
+        const PackedWeight& weight = *args.parts[bundle.part].weight;
+        const uint8_t* const here = panel_address(weight, bundle.panel);
+        const uint8_t* const after =
+            next.count == 0 ? here : panel_address(*args.parts[next.part].weight, next.panel);
+        if (gated) {
+          const PackedWeight& other = *args.parts[1].weight;
+          multiply(weight, bundle.panel, bundle.count, panel_address(other, bundle.panel), sums);
+          multiply(other, bundle.panel, bundle.count, after, up);
+        } else {
+          multiply(weight, bundle.panel, bundle.count, after, sums);
+        }
+        for (int p = 0; p < bundle.count; ++p) {
+          finish_panel(args, bundle.part, bundle.panel + p, 0, args.m, sums + p * stride,
+                       up + p * stride);
+        }
+      });
 }
 
 // A block of at most block_rows rows.
 void multiply_rows(const ExecView& exec, const GemmArgs& args, Way way) {
   auto* shared = static_cast<uint8_t*>(exec.scratch);
   if (way == Way::f32 && args.m <= avx512::kFewRows && are_plain(args)) {
-    return multiply_few_rows(exec, args, shared,
-                             [&](const PackedWeight& weight, int panel, int count, float* sums) {
-                               avx512::multiply_panels_few(args, weight, panel, count, sums);
-                             });
+    return multiply_few_rows(
+        exec, args, shared,
+        [&](const PackedWeight& weight, int panel, int count, const uint8_t* next, float* sums) {
+          avx512::multiply_panels_few(args, weight, panel, count, next, sums);
+        });
   }
   avx512::PairInput pairs = {};
   avx512::VnniInput planes = {};
@@ -102,10 +115,11 @@ void multiply_rows(const ExecView& exec, const GemmArgs& args, Way way) {
   if (way == Way::bytes) bytes = avx512::bytes_quantize(exec, args, shared);
   shared += input_bytes(way, args.m, args.k);
   if (way == Way::planes && args.m <= avx512::kFreeRows) {
-    return multiply_few_rows(exec, args, shared,
-                             [&](const PackedWeight& weight, int panel, int count, float* sums) {
-                               avx512::multiply_panels_vnni(planes, weight, panel, count, sums);
-                             });
+    return multiply_few_rows(
+        exec, args, shared,
+        [&](const PackedWeight& weight, int panel, int count, const uint8_t* next, float* sums) {
+          avx512::multiply_panels_vnni(planes, weight, panel, count, next, sums);
+        });
   }
   const size_t stride = thread_bytes(args.m);
   const bool gated = is_gated(args.epilogue);
@@ -145,7 +159,7 @@ size_t gemm_scratch(const ExecView& exec, const GemmArgs& args) {
   const Way way = way_of(exec, args);
   const int rows = block_rows(way, args);
   return input_bytes(way, rows, args.k) +
-         thread_bytes(rows) * static_cast<size_t>(exec.num_threads);
+         thread_bytes(rows) * static_cast<size_t>(exec.num_threads) + shares_bytes(exec);
 }
 
 void gemm(const ExecView& exec, const GemmArgs& args) {

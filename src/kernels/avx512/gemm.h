@@ -11,10 +11,11 @@ void multiply_panel_f32(const GemmArgs& args, const PackedWeight& weight, int pa
                         float* sums);
 
 // The same bits for up to kFewRows rows and plain kinds (f32, f16, bf16), kSideBySide panels from
-// `panel` on at once: their chains run side by side. sums: [count][m][16].
+// `panel` on at once: their chains run side by side. Memory is asked for the panels at `next` when
+// these end. sums: [count][m][16].
 constexpr int kFewRows = 4, kSideBySide = 4;
 void multiply_panels_few(const GemmArgs& args, const PackedWeight& weight, int panel, int count,
-                         float* sums);
+                         const std::uint8_t* next, float* sums);
 
 // 16-bit activations in two byte planes (quantize.h), for any number of rows. A row's result is the
 // same bits in any batch. Rows go in groups of vnni_group(rows left): 8, 4, 2 or 1; those that a
@@ -44,7 +45,7 @@ void multiply_panel_vnni(const VnniInput& x, const PackedWeight& weight, int pan
 // [count][rows][16].
 constexpr int kFreeRows = 2;  // 16-bit activations cost them no time: the way from memory does
 void multiply_panels_vnni(const VnniInput& x, const PackedWeight& weight, int panel, int count,
-                          float* sums);
+                          const std::uint8_t* next, float* sums);
 
 // The same with 8-bit activations, one scale for 32 of them (Precision::fast): half of the
 // multiply-adds. Groups of rows as above.

@@ -49,13 +49,15 @@ void add_all_rows(const GemmArgs& args, int first_k, int count, const float* dec
   }
 }
 
-// sums[p][r][16] of `panels` panels of a plain kind.
-template <DType kind, int rows, int panels>
-void multiply_few(const GemmArgs& args, const PackedWeight& weight, int panel, float* sums) {
-  const SideBySide how;
-  const uint8_t* from[panels];
+// sums[p][r][16] of `panels` panels of a plain kind. The last k ask for the first ones of the
+// panels that come next.
+template <DType kind, int rows, int panels, Cache into>
+void multiply_few(const GemmArgs& args, const PackedWeight& weight, int panel, const uint8_t* next,
+                  float* sums) {
+  constexpr int step = kind == DType::f32 ? 1 : 2;  // k in a vector
+  const size_t bytes = panel_bytes<kind>(weight.k);
+  const uint8_t* const from = panel_at<kind>(weight, panel);
   const float* x[rows];
-  for (int p = 0; p < panels; ++p) from[p] = panel_at<kind>(weight, panel + p);
   for (int r = 0; r < rows; ++r) x[r] = args.x + r * args.x_stride;
   __m512 acc[panels][rows];
   for (int p = 0; p < panels; ++p) {
@@ -67,56 +69,57 @@ void multiply_few(const GemmArgs& args, const PackedWeight& weight, int panel, f
       acc[p][r] = _mm512_fmadd_ps(_mm512_set1_ps(x[r][i]), w, acc[p][r]);
     }
   };
-  if constexpr (kind == DType::f32) {
-    for (int i = 0; i < args.k; ++i) {
+  // k of [begin, end), asking for as many from `ahead` on.
+  const auto run = [&](int begin, int end, const uint8_t* ahead) {
+    size_t at = static_cast<size_t>(begin / step) * 64;
+    for (int i = begin; i < end; i += step, at += 64, ahead += 64) {
 #pragma GCC unroll 4
-      for (int p = 0; p < panels; ++p) {
-        const uint8_t* at = from[p] + 64 * static_cast<size_t>(i);
-        ask(at + how.of_floats, how.second_cache);
-        add(p, i, _mm512_loadu_ps(at));
+      for (size_t p = 0; p < panels; ++p) {
+        ask<into>(ahead + p * bytes);
+        const uint8_t* vector = from + p * bytes + at;
+        if constexpr (kind == DType::f32) {
+          add(static_cast<int>(p), i, _mm512_loadu_ps(vector));
+        } else {
+          const EvenOdd w = even_and_odd<kind>(_mm512_loadu_si512(vector));
+          add(static_cast<int>(p), i, w.even);
+          if (i + 1 < end) add(static_cast<int>(p), i + 1, w.odd);
+        }
       }
     }
-  } else {
-    for (int i = 0; i < args.k; i += 2) {
-      const bool both = i + 1 < args.k;
-#pragma GCC unroll 4
-      for (int p = 0; p < panels; ++p) {
-        const uint8_t* at = from[p] + 32 * static_cast<size_t>(i);
-        ask(at + how.of_floats, how.second_cache);
-        const EvenOdd w = even_and_odd<kind>(_mm512_loadu_si512(at));
-        add(p, i, w.even);
-        if (both) add(p, i + 1, w.odd);
-      }
-    }
-  }
+  };
+  const int asked_k = static_cast<int>(kAskedFloats) / 64 * step;
+  const int rest = args.k > asked_k ? (args.k - asked_k) / step * step : 0;
+  run(0, rest, from + kAskedFloats);
+  run(rest, args.k, next);
   for (int p = 0; p < panels; ++p) {
     for (int r = 0; r < rows; ++r) _mm512_storeu_ps(sums + 16 * (p * rows + r), acc[p][r]);
   }
 }
 
-template <DType kind, int rows>
+template <DType kind, int rows, Cache into>
 void multiply_few_panels(const GemmArgs& args, const PackedWeight& weight, int panel, int count,
-                         float* sums) {
+                         const uint8_t* next, float* sums) {
   if (count == avx512::kSideBySide) {
-    return multiply_few<kind, rows, avx512::kSideBySide>(args, weight, panel, sums);
+    return multiply_few<kind, rows, avx512::kSideBySide, into>(args, weight, panel, next, sums);
   }
-  for (int p = 0; p < count; ++p, sums += 16 * rows) {
-    multiply_few<kind, rows, 1>(args, weight, panel + p, sums);
+  for (; count > 0; ++panel, --count, sums += 16 * rows) {
+    const uint8_t* behind = panel_at<kind>(weight, panel) + panel_bytes<kind>(weight.k);
+    multiply_few<kind, rows, 1, into>(args, weight, panel, count > 1 ? behind : next, sums);
   }
 }
 
-template <DType kind>
+template <DType kind, Cache into>
 void multiply_few_rows(const GemmArgs& args, const PackedWeight& weight, int panel, int count,
-                       float* sums) {
+                       const uint8_t* next, float* sums) {
   switch (args.m) {
     case 1:
-      return multiply_few_panels<kind, 1>(args, weight, panel, count, sums);
+      return multiply_few_panels<kind, 1, into>(args, weight, panel, count, next, sums);
     case 2:
-      return multiply_few_panels<kind, 2>(args, weight, panel, count, sums);
+      return multiply_few_panels<kind, 2, into>(args, weight, panel, count, next, sums);
     case 3:
-      return multiply_few_panels<kind, 3>(args, weight, panel, count, sums);
+      return multiply_few_panels<kind, 3, into>(args, weight, panel, count, next, sums);
     default:
-      return multiply_few_panels<kind, 4>(args, weight, panel, count, sums);
+      return multiply_few_panels<kind, 4, into>(args, weight, panel, count, next, sums);
   }
 }
 
@@ -125,15 +128,19 @@ void multiply_few_rows(const GemmArgs& args, const PackedWeight& weight, int pan
 namespace avx512 {
 
 void multiply_panels_few(const GemmArgs& args, const PackedWeight& weight, int panel, int count,
-                         float* sums) {
-  switch (weight.kind) {
-    case DType::f32:
-      return multiply_few_rows<DType::f32>(args, weight, panel, count, sums);
-    case DType::bf16:
-      return multiply_few_rows<DType::bf16>(args, weight, panel, count, sums);
-    default:
-      return multiply_few_rows<DType::f16>(args, weight, panel, count, sums);
-  }
+                         const uint8_t* next, float* sums) {
+  const auto multiply = [&]<Cache into>() {
+    switch (weight.kind) {
+      case DType::f32:
+        return multiply_few_rows<DType::f32, into>(args, weight, panel, count, next, sums);
+      case DType::bf16:
+        return multiply_few_rows<DType::bf16, into>(args, weight, panel, count, next, sums);
+      default:
+        return multiply_few_rows<DType::f16, into>(args, weight, panel, count, next, sums);
+    }
+  };
+  if (cache_to_ask() == Cache::second) return multiply.template operator()<Cache::second>();
+  multiply.template operator()<Cache::first>();
 }
 
 void multiply_panel_f32(const GemmArgs& args, const PackedWeight& weight, int panel, float* tiles,

@@ -8,37 +8,36 @@ namespace millrace::kernels {
 namespace {
 
 // Asks for the tile of every panel that comes `distance` later, line by line at the pace of its
-// rows of codes. The last tiles ask for the first ones of the panels behind.
-template <DType kind, int panels>
+// rows of codes. The last tiles ask for the first ones of the panels that come next.
+template <DType kind, int panels, Cache into>
 struct TilesAhead {
   static constexpr size_t kTile = kTileBytes<Traits<kind>::values>;
   static constexpr int kLines = static_cast<int>(kTile / 64);
+  static constexpr int kDistance = static_cast<int>((kAskedCodes<into> + kTile - 1) / kTile);
 
-  const uint8_t* first;
+  const uint8_t *first, *next;
   size_t values, panel, scales_a_tile;
   int num_tiles;
-  SideBySide how;
-  int distance;
   const uint8_t* tile = nullptr;
 
-  TilesAhead(const uint8_t* first_, int k)
+  TilesAhead(const uint8_t* first_, const uint8_t* next_, int k)
       : first(first_),
+        next(next_),
         values(values_bytes<kind>(k)),
         panel(panel_bytes<kind>(k)),
-        num_tiles(static_cast<int>(padded_k(k)) / kTileK),
-        distance(static_cast<int>((how.of_codes + kTile - 1) / kTile)) {
+        num_tiles(static_cast<int>(padded_k(k)) / kTileK) {
     scales_a_tile = (panel - values) / static_cast<size_t>(num_tiles);
   }
 
   void aim(int t) {
-    t += distance;
+    t += kDistance;
     const bool behind = t >= num_tiles;
-    const uint8_t* of = behind ? first + panels * panel : first;
+    const uint8_t* of = behind ? next : first;
     const auto at = static_cast<size_t>(behind ? t - num_tiles : t);
     tile = of + at * kTile;
 #pragma GCC unroll 4
     for (size_t p = 0; p < panels; ++p) {
-      ask(of + p * panel + values + at * scales_a_tile, how.second_cache);
+      ask<into>(of + p * panel + values + at * scales_a_tile);
     }
   }
   // With row i of 16.
@@ -47,7 +46,7 @@ struct TilesAhead {
     if (i > 0 && line == (i - 1) * kLines / 16) return;
 #pragma GCC unroll 4
     for (size_t p = 0; p < panels; ++p) {
-      ask(tile + p * panel + 64 * static_cast<size_t>(line), how.second_cache);
+      ask<into>(tile + p * panel + 64 * static_cast<size_t>(line));
     }
   }
 };
@@ -132,15 +131,16 @@ struct Sums {
 };
 
 // to: [panels][rows][16].
-template <DType kind, int rows, int panels>
-void multiply(const Rows& x, const PackedWeight& weight, int panel, float* to) {
+template <DType kind, int rows, int panels, Cache into>
+void multiply(const Rows& x, const PackedWeight& weight, int panel, const uint8_t* next,
+              float* to) {
   using Of = Sums<kind, rows, panels>;
   constexpr int group = Of::kWhole ? kTileK : kSpan<kind>, groups = kTileK / group;
   const uint8_t* tile = panel_at<kind>(weight, panel);
   const uint8_t* const scales = tile + values_bytes<kind>(weight.k);
   const size_t bytes = panel_bytes<kind>(weight.k), k = padded_k(weight.k);
   const int num_tiles = static_cast<int>(k) / kTileK;
-  TilesAhead<kind, panels> ahead(tile, weight.k);
+  TilesAhead<kind, panels, into> ahead(tile, next, weight.k);
   Of sums;
   sums.clear();
   sums.clear_integers();
@@ -169,15 +169,20 @@ void multiply(const Rows& x, const PackedWeight& weight, int panel, float* to) {
 }
 
 // Of two rows there are registers for two panels.
-template <DType kind, int rows>
-void multiply_all(const Rows& x, const PackedWeight& weight, int panel, int count, float* sums) {
+template <DType kind, int rows, Cache into>
+void multiply_all(const Rows& x, const PackedWeight& weight, int panel, int count,
+                  const uint8_t* next, float* sums) {
   constexpr int most = 4 / rows;
-  for (; count >= most; panel += most, count -= most, sums += 16 * rows * most) {
-    multiply<kind, rows, most>(x, weight, panel, sums);
-  }
-  for (; count > 0; ++panel, --count, sums += 16 * rows) {
-    multiply<kind, rows, 1>(x, weight, panel, sums);
-  }
+  const size_t bytes = panel_bytes<kind>(weight.k);
+  const auto multiply_some = [&]<int panels>() {
+    for (; count >= panels; panel += panels, count -= panels, sums += 16 * rows * panels) {
+      const uint8_t* behind = panel_at<kind>(weight, panel) + panels * bytes;
+      multiply<kind, rows, panels, into>(x, weight, panel, count > panels ? behind : next, sums);
+    }
+  };
+  multiply_some.template operator()<most>();
+  if constexpr (most > 2) multiply_some.template operator()<2>();
+  multiply_some.template operator()<1>();
 }
 
 }  // namespace
@@ -185,11 +190,17 @@ void multiply_all(const Rows& x, const PackedWeight& weight, int panel, int coun
 namespace avx512 {
 
 void multiply_panels_vnni(const VnniInput& x, const PackedWeight& weight, int panel, int count,
-                          float* sums) {
+                          const uint8_t* next, float* sums) {
   with_kind(weight.kind, [&]<DType kind>() {
     if constexpr (Traits<kind>::values != Values::f32 && Traits<kind>::values != Values::pair) {
-      if (x.rows == 1) return multiply_all<kind, 1>(rows_of(x, 0), weight, panel, count, sums);
-      multiply_all<kind, 2>(rows_of(x, 0), weight, panel, count, sums);
+      const auto multiply_rows = [&]<Cache into>() {
+        const Rows rows = rows_of(x, 0);
+        if (x.rows == 1) return multiply_all<kind, 1, into>(rows, weight, panel, count, next, sums);
+        multiply_all<kind, 2, into>(rows, weight, panel, count, next, sums);
+      };
+      if (cache_to_ask() == Cache::second)
+        return multiply_rows.template operator()<Cache::second>();
+      multiply_rows.template operator()<Cache::first>();
     }
   });
 }
