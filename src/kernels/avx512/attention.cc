@@ -3,6 +3,7 @@
 // tokens) are processed four at a time, while K and V of the chunk are in the second cache.
 #include <math.h>
 
+#include "kernels/avx512/ask.h"
 #include "kernels/avx512/kv.h"
 #include "kernels/avx512/ops.h"
 #include "kernels/avx512/simd.h"
@@ -70,7 +71,7 @@ struct Ahead {
 };
 
 // scores[r][16] = q_r · K over 16 tokens whose K begins at `k`; as many lines are asked for.
-template <KvKind kind, int rows>
+template <KvKind kind, int rows, Cache into>
 void dot_keys(const uint8_t* k, const uint8_t* ahead, size_t depth, const float* const* q,
               int head_dim, __m512* acc) {
   for (int r = 0; r < rows; ++r) acc[r] = _mm512_setzero_ps();
@@ -81,12 +82,12 @@ void dot_keys(const uint8_t* k, const uint8_t* ahead, size_t depth, const float*
   const int count = static_cast<int>(depth);
   if constexpr (kind == KvKind::f32) {
     for (int i = 0; i < head_dim; ++i) {
-      _mm_prefetch(ahead + 64 * static_cast<size_t>(i), _MM_HINT_T0);
+      ask<into>(ahead + 64 * static_cast<size_t>(i));
       add(i, _mm512_loadu_ps(k + 64 * static_cast<size_t>(i)));
     }
   } else if constexpr (kind == KvKind::bf16) {
     for (int i = 0; i < count; i += 2) {
-      _mm_prefetch(ahead + 32 * static_cast<size_t>(i), _MM_HINT_T0);
+      ask<into>(ahead + 32 * static_cast<size_t>(i));
       const __m512i v = _mm512_loadu_si512(k + 32 * static_cast<size_t>(i));
       add(i, _mm512_castsi512_ps(_mm512_slli_epi32(v, 16)));
       add(i + 1, _mm512_castsi512_ps(
@@ -94,7 +95,7 @@ void dot_keys(const uint8_t* k, const uint8_t* ahead, size_t depth, const float*
     }
   } else {
     for (int i = 0; i < count; i += 4) {
-      _mm_prefetch(ahead + 16 * static_cast<size_t>(i), _MM_HINT_T0);
+      ask<into>(ahead + 16 * static_cast<size_t>(i));
       const __m512i v = _mm512_loadu_si512(k + 16 * static_cast<size_t>(i));
       add(i, _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(v, 24), 24)));
       add(i + 1, _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(v, 16), 24)));
@@ -111,7 +112,7 @@ inline __m512 soft_capped(__m512 score, float cap) {  // cap·tanh(score / cap)
 }
 
 // Scores of the chunk, -inf where a row does not see the position.
-template <KvKind kind, int rows>
+template <KvKind kind, int rows, Cache into>
 void score_chunk(const Chunk& chunk, const Ahead& ahead, const Row* row, float (*scores)[kChunk]) {
   const AttentionArgs& args = chunk.args;
   const float* q[rows];
@@ -119,8 +120,8 @@ void score_chunk(const Chunk& chunk, const Ahead& ahead, const Row* row, float (
   const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   for (int p = chunk.begin; p < chunk.end; p += 16) {
     __m512 acc[rows];
-    dot_keys<kind, rows>(chunk.keys(p), ahead.during((p - chunk.begin) / 16), chunk.layout.depth, q,
-                         args.shape.head_dim, acc);
+    dot_keys<kind, rows, into>(chunk.keys(p), ahead.during((p - chunk.begin) / 16),
+                               chunk.layout.depth, q, args.shape.head_dim, acc);
     const __m512i position = _mm512_add_epi32(lanes, _mm512_set1_epi32(p));
     for (int r = 0; r < rows; ++r) {
       __m512 s = _mm512_mul_ps(acc[r], _mm512_set1_ps(args.scale));
@@ -157,7 +158,7 @@ Softmax soften(float* scores, int count) {
 }
 
 // sums[r][columns of 16] += weights · V for `vectors` (<= 4) vectors of dims from `first`.
-template <KvKind kind, int rows, int vectors>
+template <KvKind kind, int rows, int vectors, Cache into>
 void add_values(const Chunk& chunk, const Ahead& ahead, const float (*weights)[kChunk],
                 size_t first, float* const* to) {
   const size_t width = chunk.layout.width;
@@ -181,7 +182,7 @@ void add_values(const Chunk& chunk, const Ahead& ahead, const float (*weights)[k
     for (size_t token = 0; token < static_cast<size_t>(left < 16 ? left : 16); ++token) {
       const int p = begin + static_cast<int>(token);
       for (size_t line = 0; line < kToken; line += 64) {
-        _mm_prefetch(wanted + token * kToken + line, _MM_HINT_T0);
+        ask<into>(wanted + token * kToken + line);
       }
       for (int c = 0; c < vectors; ++c) {
         const size_t column = first + 16 * static_cast<size_t>(c);
@@ -207,10 +208,10 @@ void add_values(const Chunk& chunk, const Ahead& ahead, const float (*weights)[k
 
 // The chunk's partial result of each row, into partial[r]. A row whose scores are all NaN has no
 // maximum, but a sum.
-template <KvKind kind, int rows>
+template <KvKind kind, int rows, Cache into>
 void chunk_partials(const Chunk& chunk, const Ahead& ahead, const Row* row, float* const* partial) {
   alignas(64) float scores[rows][kChunk];
-  score_chunk<kind, rows>(chunk, ahead, row, scores);
+  score_chunk<kind, rows, into>(chunk, ahead, row, scores);
   const int count = chunk.end - chunk.begin;
   float* sums[rows];
   for (int r = 0; r < rows; ++r) {
@@ -227,29 +228,35 @@ void chunk_partials(const Chunk& chunk, const Ahead& ahead, const Row* row, floa
   }
   size_t c = 0;
   for (; c + 64 <= chunk.layout.width; c += 64)
-    add_values<kind, rows, 4>(chunk, ahead, scores, c, sums);
-  for (; c < chunk.layout.width; c += 16) add_values<kind, rows, 1>(chunk, ahead, scores, c, sums);
+    add_values<kind, rows, 4, into>(chunk, ahead, scores, c, sums);
+  for (; c < chunk.layout.width; c += 16)
+    add_values<kind, rows, 1, into>(chunk, ahead, scores, c, sums);
 }
 
 using PartialsFn = void (*)(const Chunk&, const Ahead&, const Row*, float* const*);
 
-template <KvKind kind>
+template <KvKind kind, Cache into>
 PartialsFn partials_fn_of(int rows) {
   switch (rows) {
     case 1:
-      return chunk_partials<kind, 1>;
+      return chunk_partials<kind, 1, into>;
     case 2:
-      return chunk_partials<kind, 2>;
+      return chunk_partials<kind, 2, into>;
     case 3:
-      return chunk_partials<kind, 3>;
+      return chunk_partials<kind, 3, into>;
     default:
-      return chunk_partials<kind, 4>;
+      return chunk_partials<kind, 4, into>;
   }
 }
+template <Cache into>
+PartialsFn partials_fn_asking(KvKind kind, int rows) {
+  return kind == KvKind::f32    ? partials_fn_of<KvKind::f32, into>(rows)
+         : kind == KvKind::bf16 ? partials_fn_of<KvKind::bf16, into>(rows)
+                                : partials_fn_of<KvKind::i8, into>(rows);
+}
 PartialsFn partials_fn(KvKind kind, int rows) {
-  return kind == KvKind::f32    ? partials_fn_of<KvKind::f32>(rows)
-         : kind == KvKind::bf16 ? partials_fn_of<KvKind::bf16>(rows)
-                                : partials_fn_of<KvKind::i8>(rows);
+  return cache_to_ask() == Cache::second ? partials_fn_asking<Cache::second>(kind, rows)
+                                         : partials_fn_asking<Cache::first>(kind, rows);
 }
 
 struct Machine {

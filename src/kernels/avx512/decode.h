@@ -1,6 +1,7 @@
 // Registers of codes and scales out of a panel (panel.h), for every kind.
 #pragma once
 
+#include "kernels/avx512/ask.h"
 #include "kernels/avx512/panel.h"
 #include "kernels/avx512/simd.h"
 
@@ -95,22 +96,10 @@ inline size_t lookahead_distance() {
   return __builtin_cpu_is("amd") ? 16384 : 2048;
 }
 
-// The same for panels that are read side by side, and into which cache. Zen 4 wants the second one:
-// asked into the first, layers of 8- and 4-bit weights take 1.16 and 1.22 times as long
-// (qwen2.5-0.5b, one row). Sapphire Rapids wants the first. A template, for a branch a line costs a
-// tenth.
-enum class Cache { first, second };
-inline Cache cache_to_ask() {
-  return __builtin_cpu_is("amd") ? Cache::second : Cache::first;
-}
+// The same of each panel that is read side by side with others.
 template <Cache into>
-constexpr size_t kAskedCodes = into == Cache::second ? 2048 : 1536;  // bytes of each panel
-constexpr size_t kAskedFloats = 1024;                                // bf16 and f16 too
-
-template <Cache into>
-inline void ask(const uint8_t* address) {
-  _mm_prefetch(address, into == Cache::second ? _MM_HINT_T1 : _MM_HINT_T0);
-}
+constexpr size_t kAskedCodes = into == Cache::second ? 2048 : 1536;
+constexpr size_t kAskedFloats = 1024;  // bf16 and f16 too
 
 // Asks for what lies lookahead_distance() bytes further on, values and scales of this panel and the
 // next ones, at the pace at which the panel is used up.
