@@ -60,14 +60,14 @@ void multiply_row_scaled(const Rows& x, const PackedWeight& weight, int panel, P
   }
 }
 
-// Eight rows have no registers left for their offsets: those take a pass of their own, in the same
-// order of additions.
+// Minimums are added up apart; eight rows have no registers left for that: those take a pass of
+// their own, in the same order of additions.
 template <DType kind, int rows>
 void multiply(const Rows& x, const PackedWeight& weight, int panel, Pass pass, float* sums) {
   constexpr Values values = Traits<kind>::values;
   constexpr int group = kSpan<kind>, groups = kTileK / group;
   constexpr size_t scales_each = group > kGroup<kind> ? 2 : 1;
-  constexpr bool apart = rows > 4;
+  constexpr bool has_min = !kFoldsZero<kind>, apart = rows > 4;
   const uint8_t* tile = panel_at<kind>(weight, panel);
   const uint8_t* scales = tile + values_bytes<kind>(weight.k);
   const size_t k = padded_k(weight.k);
@@ -92,23 +92,24 @@ void multiply(const Rows& x, const PackedWeight& weight, int panel, Pass pass, f
         }
       }
       const size_t index = static_cast<size_t>(t * groups + g);
-      const ScaleMin s = scale_and_offset<kind>(scales, scales_each * index);
+      const ScaleMin s = scale_min<kind>(scales, scales_each * index);
 #pragma GCC unroll 8
       for (int r = 0; r < rows; ++r) {
-        const __m512i dot = _mm512_add_epi32(_mm512_slli_epi32(high[r], 8), low[r]);
+        __m512i dot = _mm512_add_epi32(_mm512_slli_epi32(high[r], 8), low[r]);
+        if constexpr (!has_min) dot = _mm512_sub_epi32(dot, offset_of<kind>(x, r, index, k));
         acc[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), s.d, acc[r]);
       }
-      if constexpr (!apart) add_offsets<kind, rows>(x, index, k, s.m, offset);
+      if constexpr (has_min && !apart) add_offsets<kind, rows>(x, index, k, s.m, offset);
     }
   }
-  if constexpr (apart) {
+  if constexpr (has_min && apart) {
     for (size_t i = 0; i < static_cast<size_t>(num_tiles * groups); ++i) {
-      const ScaleMin s = scale_and_offset<kind>(scales, scales_each * i);
+      const ScaleMin s = scale_min<kind>(scales, scales_each * i);
       add_offsets<kind, rows>(x, i, k, s.m, offset);
     }
   }
   for (int r = 0; r < rows; ++r) {
-    const __m512 total = _mm512_add_ps(acc[r], offset[r]);
+    const __m512 total = has_min ? _mm512_add_ps(acc[r], offset[r]) : acc[r];
     _mm512_storeu_ps(sums + 16 * r, _mm512_mul_ps(total, _mm512_set1_ps(x.scales[r])));
   }
 }
@@ -117,6 +118,7 @@ void multiply(const Rows& x, const PackedWeight& weight, int panel, Pass pass, f
 struct Scratch {
   int8_t* planes;
   float* sums;
+  int32_t* offsets;
   float* scales;
 };
 inline Scratch lay_out(void* scratch, int m, int k) {
@@ -124,12 +126,14 @@ inline Scratch lay_out(void* scratch, int m, int k) {
   Scratch out;
   out.planes = static_cast<int8_t*>(scratch);
   out.sums = reinterpret_cast<float*>(out.planes + rows * 2 * padded_k(k));
-  out.scales = out.sums + rows * sums_of_a_row(padded_k(k));
+  out.offsets = reinterpret_cast<int32_t*>(out.sums + rows * sums_of_a_row(padded_k(k)));
+  out.scales = reinterpret_cast<float*>(out.offsets + rows * sums_of_a_row(padded_k(k)));
   return out;
 }
 
 // Row `r` of a group of `group` rows whose planes begin at `planes`.
-float quantize_into(const float* x, int k, int8_t* planes, int group, int r, float* sums) {
+float quantize_into(const float* x, int k, int8_t* planes, int group, int r, float* sums,
+                    int32_t* offsets) {
   const size_t padded = padded_k(k);
   float* const sums32 = sums + padded / 16;
   const float scale = quantize_row(x, k, sums, sums32, [&](int b, __m256i high, __m256i low) {
@@ -148,17 +152,23 @@ float quantize_into(const float* x, int k, int8_t* planes, int group, int r, flo
   float all = 0;
   for (size_t b = 0; b < padded / 32; ++b) all += sums32[b];
   sums32[padded / 32] = all;
+  for (size_t i = 0; i < padded / 16 + padded / 32; ++i) {
+    offsets[i] = 128 * static_cast<int32_t>(sums[i]);  // a whole number below 2^20
+  }
   return scale;
 }
 
 // A row that is not there.
-void put_zeros(int k, int8_t* planes, int group, int r, float* sums) {
+void put_zeros(int k, int8_t* planes, int group, int r, float* sums, int32_t* offsets) {
   const size_t padded = padded_k(k);
   for (size_t quad = 0; quad < padded / 4; ++quad) {
     int8_t* to = planes + (quad * static_cast<size_t>(group) + static_cast<size_t>(r)) * 8;
     __builtin_memset(to, 0, 8);
   }
-  for (size_t i = 0; i < sums_of_a_row(padded); ++i) sums[i] = 0.0f;
+  for (size_t i = 0; i < sums_of_a_row(padded); ++i) {
+    sums[i] = 0.0f;
+    offsets[i] = 0;
+  }
 }
 
 }  // namespace
@@ -173,7 +183,7 @@ int vnni_block_rows(int k) {
 
 size_t vnni_scratch(int m, int k) {
   const auto rows = static_cast<size_t>(vnni_padded_rows(m));
-  const size_t floats = rows * (sums_of_a_row(padded_k(k)) + 1);
+  const size_t floats = rows * (2 * sums_of_a_row(padded_k(k)) + 1);
   return round_up(rows * 2 * padded_k(k) + 4 * floats, size_t{64});
 }
 
@@ -182,11 +192,18 @@ VnniInput vnni_quantize(const ExecView& exec, const GemmArgs& args, void* scratc
   const size_t padded = padded_k(args.k);
   prepare_row_groups(exec, args, [&](const float* x, int first, int r, int group) {
     int8_t* planes = to.planes + static_cast<size_t>(first) * 2 * padded;
-    float* sums = to.sums + static_cast<size_t>(first + r) * sums_of_a_row(padded);
-    if (x == nullptr) put_zeros(args.k, planes, group, r, sums);
-    to.scales[first + r] = x == nullptr ? 0.0f : quantize_into(x, args.k, planes, group, r, sums);
+    const size_t at = static_cast<size_t>(first + r) * sums_of_a_row(padded);
+    float* sums = to.sums + at;
+    int32_t* offsets = to.offsets + at;
+    float scale = 0.0f;
+    if (x == nullptr) {
+      put_zeros(args.k, planes, group, r, sums, offsets);
+    } else {
+      scale = quantize_into(x, args.k, planes, group, r, sums, offsets);
+    }
+    to.scales[first + r] = scale;
   });
-  return {args.m, static_cast<int>(padded_k(args.k)), to.planes, to.sums, to.scales};
+  return {args.m, static_cast<int>(padded_k(args.k)), to.planes, to.sums, to.offsets, to.scales};
 }
 
 bool vnni_can(DType kind) {

@@ -94,12 +94,16 @@ struct Sums {
   void scale(const Rows& x, const uint8_t* scales, size_t panel_bytes, size_t index, size_t k) {
 #pragma GCC unroll 4
     for (int p = 0; p < panels; ++p) {
-      const ScaleMin s = scale_and_offset<kind>(scales + static_cast<size_t>(p) * panel_bytes,
-                                                kScalesEach * index);
+      const ScaleMin s =
+          scale_min<kind>(scales + static_cast<size_t>(p) * panel_bytes, kScalesEach * index);
 #pragma GCC unroll 2
       for (int r = 0; r < rows; ++r) {
-        const __m512i dot = _mm512_add_epi32(_mm512_slli_epi32(high[p][r], 8), low[p][r]);
+        __m512i dot = _mm512_add_epi32(_mm512_slli_epi32(high[p][r], 8), low[p][r]);
+        if constexpr (kFoldsZero<kind>) {
+          dot = _mm512_sub_epi32(dot, offset_of<kind>(x, r, index, k));
+        }
         acc[p][r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), s.d, acc[p][r]);
+        if constexpr (kFoldsZero<kind>) continue;
         const __m512 sum = _mm512_set1_ps(sum_of<kind>(x, r, index, k));
         offset[p][r] = _mm512_fmadd_ps(s.m, sum, offset[p][r]);
       }
@@ -117,7 +121,7 @@ struct Sums {
   // to: [panels][rows][16].
   void store(const Rows& x, const uint8_t* scales, size_t panel_bytes, float* to) const {
     each([&](int p, int r) {
-      __m512 total = _mm512_add_ps(acc[p][r], offset[p][r]);
+      __m512 total = kFoldsZero<kind> ? acc[p][r] : _mm512_add_ps(acc[p][r], offset[p][r]);
       if constexpr (kWhole) {
         const float all = x.sums[static_cast<size_t>(r + 1) * x.sums_stride - 1];
         const __m512 zero = _mm512_set1_ps(-static_cast<float>(Traits<kind>::zero) * all);

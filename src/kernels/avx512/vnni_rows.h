@@ -12,6 +12,7 @@ struct Rows {
   const int8_t* planes;
   const float* sums;  // of the first row: of its groups of 16, of 32, and of all
   size_t sums_stride;
+  const int32_t* offsets;  // of the first row: 128 times the sums of its groups, as integers
   const float* scales;
 };
 
@@ -33,10 +34,24 @@ inline float sum_of(const Rows& x, int r, size_t index, size_t k) {
   return of_32[2 * index] + of_32[2 * index + 1];
 }
 
+// Whether a kind's zero can be taken off the integers: then it has no other offset.
+template <DType kind>
+constexpr bool kFoldsZero = !kHasMin<kind> && Traits<kind>::scales != Scales::row;
+
+// What Σ code·x of group `index` of row r has too much of because codes are unsigned: zero·Σ x.
+template <DType kind>
+inline __m512i offset_of(const Rows& x, int r, size_t index, size_t k) {
+  static_assert(kSpan<kind> <= 32);
+  const int32_t* offsets = x.offsets + static_cast<size_t>(r) * x.sums_stride;
+  const __m512i of_128 = _mm512_set1_epi32(offsets[kSpan<kind> == 16 ? index : k / 16 + index]);
+  constexpr unsigned kHalvings = 7 - __builtin_ctz(static_cast<unsigned>(Traits<kind>::zero));
+  return kHalvings == 0 ? of_128 : _mm512_srai_epi32(of_128, kHalvings);
+}
+
 inline Rows rows_of(const avx512::VnniInput& x, int first) {
   const auto k = static_cast<size_t>(x.k), row = static_cast<size_t>(first);
   return {x.planes + row * 2 * k, x.sums + row * sums_of_a_row(k), sums_of_a_row(k),
-          x.scales + row};
+          x.offsets + row * sums_of_a_row(k), x.scales + row};
 }
 
 // Tiles of one scale a row (i8) whose products an integer holds: 2^31 > 512 · 64 · 255 · 128.
