@@ -9,8 +9,6 @@
 namespace millrace::backends {
 namespace {
 
-using Dims = std::vector<std::int64_t>;
-
 constexpr int kMostCalls = 100;  // that a tensor is followed into
 
 struct FoundParser {
@@ -75,7 +73,7 @@ std::size_t default_size(const Dims& dims) {
 
 // Inputs: the examples, their names, keys, defaults of the dense features. ParseExample has an
 // input a key, ParseExampleV2 one for all keys of a kind (sparse, dense, ragged).
-std::optional<ExampleParser> read_parser(const FoundParser& found) {
+Result<std::optional<ExampleParser>> read_parser(const FoundParser& found) {
   const GraphNode& node = *found.node;
   const bool is_v2 = node.op == "ParseExampleV2";
   const std::size_t num_sparse = node.count(is_v2 ? "num_sparse" : "Nsparse");
@@ -92,12 +90,14 @@ std::optional<ExampleParser> read_parser(const FoundParser& found) {
   const std::size_t first_default = is_v2 ? 5 : 2 + num_sparse + keys.size();
   ExampleParser parser{.node = std::string(found.name)};
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    ExampleParser::Feature feature{.key = std::string(keys[i]),
-                                   .type = node.type_at("Tdense", i),
-                                   .dims = node.shape_at("dense_shapes", i)};
+    ExampleParser::Feature feature{.key = std::string(keys[i]), .type = node.type_at("Tdense", i)};
+    auto dims = node.shape_at("dense_shapes", i);
+    if (!dims) return pass(dims);
+    feature.dims = *std::move(dims);
     if (feature.dims) {
-      feature.default_value =
-          values_in(input(first_default + i), feature.type, default_size(*feature.dims));
+      auto value = values_in(input(first_default + i), feature.type, default_size(*feature.dims));
+      if (!value) return pass(value);
+      feature.default_value = *std::move(value);
     }
     parser.features.push_back(std::move(feature));
   }
@@ -108,7 +108,7 @@ std::optional<ExampleParser> read_parser(const FoundParser& found) {
 
 GraphDef::GraphDef(std::string_view bytes) : bytes_(bytes), nodes_(read_graph(bytes)) {}
 
-std::optional<Dims> GraphDef::dims_of(std::string_view tensor) const {
+Result<std::optional<Dims>> GraphDef::dims_of(std::string_view tensor) const {
   const auto node = nodes_.nodes.find(node_of(tensor));
   if (node == nodes_.nodes.end()) return std::nullopt;
   std::size_t output = 0;
@@ -119,7 +119,7 @@ std::optional<Dims> GraphDef::dims_of(std::string_view tensor) const {
   return node->second.shape_at("_output_shapes", output);
 }
 
-std::optional<ExampleParser> GraphDef::parser_of(std::string_view serialised) const {
+Result<std::optional<ExampleParser>> GraphDef::parser_of(std::string_view serialised) const {
   const ParserSearch search(bytes_, nodes_, node_of(serialised));
   if (search.found().size() != 1) return std::nullopt;
   return read_parser(search.found()[0]);
