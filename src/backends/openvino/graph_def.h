@@ -19,14 +19,17 @@ namespace millrace::backends {
 struct ExampleParser {
   struct Feature {
     std::string key{};
-    int type = 0;                // of TensorFlow's DataType
+    int type = 0;  // of TensorFlow's DataType
+    // The rest is of dense ones.
     std::optional<Dims> dims{};  // of one example; [-1, …]: of any length
     // Of one example, or one element where the length is any. As servable/tensor_model.h has it;
     // empty: the feature must be there.
     std::vector<std::byte> default_value{};
   };
-  std::string node{};               // its name, in the function it is in
-  std::vector<Feature> features{};  // the dense ones, in the order of its outputs
+  std::string node{};  // its name, in the function it is in
+  // Its outputs in order: indices of all sparse features, then values, then shapes; the dense ones;
+  // values of the ragged ones, then row splits.
+  std::vector<Feature> sparse{}, dense{}, ragged{};
 };
 
 class GraphDef {

@@ -134,7 +134,7 @@ TEST(TensorShape, AllPlacesReadItAlike) {
     const auto good = read_signatures(file_with(where, size(1)));
     ASSERT_TRUE(good) << good.error().message;
     ASSERT_TRUE(good->at(0).parser);
-    EXPECT_EQ(good->at(0).parser->features.at(0).default_value.size(), sizeof(float));
+    EXPECT_EQ(good->at(0).parser->dense.at(0).default_value.size(), sizeof(float));
     for (const std::string& shape : malformed_shapes()) {
       const auto read = read_signatures(file_with(where, shape));
       ASSERT_FALSE(read) << static_cast<int>(where) << testing::PrintToString(shape);
