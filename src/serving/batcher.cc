@@ -13,6 +13,8 @@ namespace {
 
 constexpr int kLast = std::numeric_limits<int>::max();  // a priority behind all others
 
+thread_local bool starts_next = false;  // this thread starts an execution where one has ended
+
 // Where requests can be merged, a batch is formed when the device is free and not before. Where
 // they cannot, one more lies ready in the runtime so that it need not wait for us.
 int max_running(const TensorModel& model, const ModelDescription& description) {
@@ -375,6 +377,8 @@ void Batcher::finished(Items items, const Started& started, Result<TensorResult>
   for (const auto& item : items) rows += item->request.num_rows;
   // One bad request must not fail its company: each is tried again by itself.
   const bool try_alone = !result && items.size() > 1;
+  Items next;
+  int num_running = 0;
   {
     std::lock_guard lock(mutex_);
     if (result) learn(started, now, rows, items.size());
@@ -388,7 +392,24 @@ void Batcher::finished(Items items, const Started& started, Result<TensorResult>
       }
       items.clear();
     }
+    // The place that is free now goes to whoever is next to run beside others, from here: sooner
+    // than the batcher's thread is woken. Not within itself, where executions are over at once.
+    if (!starts_next && !closing_ && !queue_.empty()) {
+      const BatchRequest& first = queue_.begin()->second->request;
+      const bool is_wanted = !first.stop.stop_requested() && first.deadline > now;
+      if (is_wanted && turn(waiting(), first.alone) == Turn::beside) {
+        next = take_batch(Turn::beside);
+        num_running = ++num_running_;
+        ++num_unanswered_;
+        num_requests_running_ += next.size();
+      }
+    }
     if (!queue_.empty()) wake_.notify_one();
+  }
+  if (!next.empty()) {
+    starts_next = true;
+    start(std::move(next), Turn::beside, num_running, now);
+    starts_next = false;
   }
   if (result) {
     answer(std::move(items), rows, started.at, now, *std::move(result));
@@ -409,13 +430,17 @@ void Batcher::answer(Items items, std::int64_t rows, TimePoint started, TimePoin
                          ns_between(item->request.arrival, now));
     }
   };
+  const std::size_t num_requests = items.size();
   const auto reply_to = [&](std::unique_ptr<Item> item, std::vector<OutputTensor> outputs) {
     times.queue = ns_between(item->submitted, started);
     times.whole = ns_between(item->request.arrival, now);
     trace_of(item->request.trace, item->submitted, started, now, times, rows);
     TensorReply reply = std::move(item->request.reply);
     item.reset();
-    reply(TensorAnswer{.outputs = std::move(outputs), .owner = result.owner, .times = times});
+    reply(TensorAnswer{.outputs = std::move(outputs),
+                       .owner = result.owner,
+                       .times = times,
+                       .num_requests = num_requests});
   };
   if (items.size() == 1) {
     count(items);

@@ -29,6 +29,7 @@ struct TensorAnswer {
   std::vector<OutputTensor> outputs{};
   std::shared_ptr<const void> owner{};
   TensorTimes times{};
+  std::size_t num_requests = 1;  // that the same execution answers
 };
 // Called exactly once, on a thread of the runtime, of the batcher, or the submitting one. Must only
 // post work.
