@@ -14,6 +14,7 @@ from common.jobs import result_of
 from common.measure import alternate
 from common.process import Failure
 from common.report import number, to_json, to_markdown
+from graph.floors import FlooredJob
 from graph.plan import Plan
 
 
@@ -54,7 +55,8 @@ def measure(job, setup):
         return []
     rounds = min(setup.rounds, job.most_rounds or setup.rounds)
     ours, peer = alternate(job.ours, job.peer, rounds, lambda text: print(text, flush=True))
-    return [result_of(row, job, ours, peer, {}) for row in job.rows]
+    limits = job.limits(peer) if isinstance(job, FlooredJob) else {}
+    return [result_of(row, job, ours, peer, limits) for row in job.rows]
 
 
 def write(out, head, rows):
@@ -86,7 +88,7 @@ def main():
         for row in found:
             verdict = {True: "met", False: "not met", None: "no verdict"}[row["met"]]
             print(f"{row['name']}: {number(row['ours'])} against {number(row['peer'])} {row['unit']}, {number(row['ratio'])}×; "
-                  f"goal {row['goal'] or 'none'}: {verdict}", flush=True)
+                  f"goal {row['goal'] or 'none'}: {verdict}" + (f"; {row['note']}" if row["limit_fraction"] else ""), flush=True)
         rows += found
         write(out, head, with_earlier(rows, earlier, names))  # after every job: an interrupted run keeps what it has
     print(f"written: {out}, and .md and .svg beside it")

@@ -1,6 +1,7 @@
 """Every comparison of graph serving, with its goal. Nothing is run or made here."""
 from common.goals import Goal
 from common.jobs import Job, Row
+from graph.floors import Floor, FlooredJob, whole
 from graph.peers.echo import BareEcho, BareGrpc
 from graph.peers.loading import Beside, BesideLoop, Pace, Reloaded, TwoModels
 from graph.peers.runtime import BenchmarkApp
@@ -11,11 +12,15 @@ from graph.shapes import GraphFile
 PICTURES, REQUESTS = "pictures/s", "requests/s"
 ANSWER_BYTES = 260  # about what the identity's answer has: head, JSON and 16 bytes
 CLASSES_BYTES = 4_100  # a thousand scores
+CLIENTS = 4  # of pictures
 
 
 class Plan:
     def __init__(self, setup):
         self.setup = setup
+        picture = of_graph("mobilenet-v2")
+        self.http = Floor("HTTP", BareEcho(setup, Millrace.target, picture, CLASSES_BYTES, CLIENTS))
+        self.grpc = Floor("gRPC", BareGrpc(setup, picture_message(), CLASSES_BYTES, CLIENTS))
 
     def file(self, shape, kind="f32"):
         return GraphFile(self.setup, shape, kind)
@@ -25,17 +30,21 @@ class Plan:
         return [job for part in parts for job in part()]
 
     def against_runtime(self):
-        """The runtime alone, in the mode its own tool takes for throughput; the server has four clients."""
+        """The runtime alone, in the mode its own tool takes for throughput; the server has four clients. Beside it what the wire
+        alone takes: what is left for a model is bounded by it."""
+        wires = ((self.http, Millrace), (self.grpc, MillraceGrpc))
         for shape in ("resnet50", "mobilenet-v2"):
             for kind in ("f32", "int8"):
                 file = self.file(shape, kind)
-                for wire, side in (("HTTP", Millrace), ("gRPC", MillraceGrpc)):
-                    yield Job(side(self.setup, file, 4), BenchmarkApp(self.setup, file, "throughput"),
-                              [Row(f"{shape} {kind} over {wire} against benchmark_app", PICTURES, "rate", Goal(0.97))], file)
-
-        yield Job(MillraceGrpc(self.setup, file, 4), BareGrpc(self.setup, picture_message(), CLASSES_BYTES, 4),
-                  [Row(f"{shape} {kind} over gRPC against a service without a model", PICTURES, "rate")], file,
-                  note="what is left for a model: gRPC itself takes both cores for 1 ÷ the peer's rate of each picture's time")
+                for floor, side in wires:
+                    row = Row(f"{shape} {kind} over {floor.name} against benchmark_app", PICTURES, "rate", Goal(0.97), limit=floor.name,
+                              work=whole)
+                    yield FlooredJob(side(self.setup, file, CLIENTS), BenchmarkApp(self.setup, file, "throughput"), [row], file,
+                                     floor=floor)
+        for floor, side in wires:
+            yield Job(side(self.setup, file, CLIENTS), floor.side,
+                      [Row(f"{shape} {kind} over {floor.name} against a service without a model", PICTURES, "rate")], file,
+                      note=f"what is left for a model: {floor.name} itself takes both cores for 1 ÷ the peer's rate of each picture's time")
 
     def against_bare_loop(self):
         file, request = self.file("identity"), of_graph("identity")

@@ -130,6 +130,7 @@ void Connection::run_released(std::unique_lock<std::mutex>& lock) {
 void Connection::read_input(std::uint32_t events) {
   if (phase_ == Phase::closed) return;
   if (phase_ == Phase::answering && (events & EPOLLRDHUP) != 0) return peer_left();
+  if (phase_ == Phase::reading && parser_.takes_body()) return read_body();
   auto& scratch = io_.loop.scratch();
   std::size_t space = scratch.size();
   if (phase_ == Phase::answering) {
@@ -148,6 +149,13 @@ void Connection::read_input(std::uint32_t events) {
   } else if (phase_ == Phase::reading) {
     feed(bytes);
   }
+}
+
+void Connection::read_body() {
+  const ssize_t got = parser_.read_body(*stream_);
+  if (got > 0) return feed({});
+  const bool later = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+  if (!later) close_locked();
 }
 
 // Half-closed counts as gone: nobody waits for a long answer on a connection they ended. A short

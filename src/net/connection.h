@@ -103,6 +103,7 @@ class Connection final : public EventLoop::Watcher,
   // All below with mutex_ held.
   void run_released(std::unique_lock<std::mutex>& lock);
   void read_input(std::uint32_t events);
+  void read_body();
   void drive();
   void feed(std::string_view bytes);
   bool accept_head(std::string_view rest);

@@ -11,6 +11,8 @@ namespace millrace::net {
 namespace {
 
 constexpr std::size_t kMaxMethodBytes = 32;
+constexpr std::size_t kTakenAtOnce = std::size_t{1} << 20;  // of a body
+constexpr std::size_t kLeastRead = std::size_t{64} << 10;
 constexpr std::size_t kRequestLineExtra = kMaxMethodBytes + 11;  // two spaces and "HTTP/1.1"
 
 // Fields that frame, route or authorise: one each, and never spelt with '_' (which gateways that
@@ -290,9 +292,36 @@ std::size_t RequestParser::take_body(std::string_view bytes) {
   }
   const std::size_t left = static_cast<std::size_t>(content_length_) - request_.body.size();
   const std::size_t taken = std::min(left, bytes.size());
+  make_room(taken);
   request_.body.append(bytes.substr(0, taken));
   if (taken == left) phase_ = Phase::done;
   return taken;
+}
+
+// For `count` more bytes. All at once where the body is no larger than most: a client that declares
+// much and sends little must not hold memory for it.
+void RequestParser::make_room(std::size_t count) {
+  std::string& body = request_.body;
+  const std::size_t wanted = body.size() + count;
+  if (body.capacity() >= wanted) return;
+  const std::size_t known = static_cast<std::size_t>(content_length_);
+  body.reserve(std::max(wanted, std::min(known, std::max(kTakenAtOnce, 2 * body.size()))));
+}
+
+ssize_t RequestParser::read_body(ByteStream& stream) {
+  MILLRACE_CHECK(takes_body());
+  std::string& body = request_.body;
+  const std::size_t had = body.size();
+  const std::size_t left = static_cast<std::size_t>(content_length_) - had;
+  make_room(std::min(left, kLeastRead));
+  const std::size_t room = std::min({left, body.capacity() - had, kTakenAtOnce});
+  ssize_t got = 0;
+  body.resize_and_overwrite(had + room, [&](char* data, std::size_t) {
+    got = stream.read(data + had, room);
+    return had + static_cast<std::size_t>(std::max<ssize_t>(got, 0));
+  });
+  if (got > 0 && static_cast<std::size_t>(got) == left) phase_ = Phase::done;
+  return got;
 }
 
 }  // namespace millrace::net

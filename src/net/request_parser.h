@@ -12,6 +12,7 @@
 #include "net/chunked_decoder.h"
 #include "net/http_limits.h"
 #include "net/http_types.h"
+#include "net/socket.h"
 
 namespace millrace::net {
 
@@ -49,6 +50,10 @@ class RequestParser {
   // head_done → body or done; failed with 413 where the declared length is over the limit.
   void begin_body(std::size_t max_body_bytes);
   std::size_t num_body_bytes() const { return request_.body.size(); }
+  // A body of known length is under way: read_body() takes its bytes from the stream straight to
+  // where they stay, and none behind them. Returns what read() does; phase() tells as after feed().
+  bool takes_body() const { return phase_ == Phase::body && !chunks_; }
+  ssize_t read_body(ByteStream& stream);
   // Ready for the next request on the connection.
   void reset();
 
@@ -65,6 +70,7 @@ class RequestParser {
   void take_connection(std::string_view value);
   void end_head();
   std::size_t take_body(std::string_view bytes);
+  void make_room(std::size_t count);
 
   const HttpLimits* limits_;
   HttpRequest request_;

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -109,6 +112,81 @@ TEST(RequestParser, reads_method_target_fields_and_body) {
   parser.reset();
   EXPECT_TRUE(parser.untouched());
   EXPECT_EQ(parser.request().path, "");
+}
+
+// Gives `text` in pieces of random sizes; every third time there is nothing yet.
+class PiecesStream final : public ByteStream {
+ public:
+  explicit PiecesStream(std::string_view text) : rest_(text) {}
+  ssize_t read(char* data, std::size_t size) override {
+    most_asked = std::max(most_asked, size);
+    if (++calls_ % 3 == 0) {
+      errno = EAGAIN;
+      return -1;
+    }
+    const std::size_t piece = std::min({size, rest_.size(), std::size_t{1} << (random_() % 19)});
+    std::memcpy(data, rest_.data(), piece);
+    rest_.remove_prefix(piece);
+    return static_cast<ssize_t>(piece);
+  }
+  ssize_t write(const iovec*, std::size_t) override { return -1; }
+  void end_of_output() override {}
+  int fd() const override { return -1; }
+  std::string_view rest() const { return rest_; }
+
+  std::size_t most_asked = 0;
+
+ private:
+  std::string_view rest_;
+  std::mt19937 random_{3};
+  int calls_ = 0;
+};
+
+TEST(RequestParser, reads_a_body_where_it_stays) {
+  for (const std::size_t size : {1u, 100u, 70'000u, 602'112u, 5'000'000u}) {
+    std::string body(size, '\0');
+    for (std::size_t i = 0; i < size; ++i) body[i] = static_cast<char>(i * 7 + i / 251);
+    const std::string head = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: ";
+    const HttpLimits limits;
+    RequestParser parser(limits);
+    EXPECT_FALSE(parser.takes_body());
+    parser.feed(head + std::to_string(size) + "\r\n\r\n");
+    parser.begin_body(size);
+    const std::size_t fed = parser.feed(std::string_view(body).substr(0, size / 10));
+    EXPECT_EQ(parser.num_body_bytes(), fed);
+    const std::string all = body + "GET /next";
+    PiecesStream pieces(std::string_view(all).substr(fed));
+    while (parser.takes_body()) {
+      const ssize_t got = parser.read_body(pieces);
+      ASSERT_TRUE(got > 0 || errno == EAGAIN);
+    }
+    ASSERT_EQ(parser.phase(), Phase::done);
+    EXPECT_EQ(parser.request().body, body);
+    EXPECT_EQ(pieces.rest(), "GET /next") << "of the next request nothing is taken";
+    EXPECT_LE(pieces.most_asked, std::size_t{1} << 20);
+  }
+}
+
+// Who declares much and sends little must not hold memory for what is declared.
+TEST(RequestParser, room_for_a_body_grows_with_what_came) {
+  const HttpLimits limits;
+  RequestParser parser(limits);
+  parser.feed("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 60000000\r\n\r\n");
+  parser.begin_body(std::size_t{64} << 20);
+  const std::string some(300'000, 'x');
+  PiecesStream pieces(some);
+  while (parser.num_body_bytes() < some.size()) (void)parser.read_body(pieces);
+  EXPECT_LE(parser.request().body.capacity(), std::size_t{2} << 20);
+  EXPECT_TRUE(parser.takes_body());
+}
+
+TEST(RequestParser, a_chunked_body_is_fed) {
+  const HttpLimits limits;
+  RequestParser parser(limits);
+  parser.feed("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+  parser.begin_body(100);
+  EXPECT_EQ(parser.phase(), Phase::body);
+  EXPECT_FALSE(parser.takes_body());
 }
 
 TEST(RequestParser, knows_when_the_connection_stays_open) {

@@ -47,16 +47,21 @@ struct StatePair {
   std::vector<std::byte> initial{};  // of one row; empty: zeros
 };
 
-// An input as tf.Examples carry it.
+// What tf.Examples carry for one input, or for several: a sparse feature is the inputs NAME/indices
+// [n, 2], NAME/values [n] and NAME/shape [2], a ragged one NAME/values [n] and NAME/row_splits
+// [examples + 1], of each those that the model needs.
 struct FeatureSpec {
+  enum class Kind : std::uint8_t { dense, sparse, ragged };
   std::string name{};
+  Kind kind = Kind::dense;
+  DType dtype = DType::f32;  // of its values
   // What stands for it where an example has none, as tensors hold it: of one example, or one
   // element where examples may have any number. Empty: it must be there.
   std::vector<std::byte> default_value{};
-  bool any_length = false;  // shorter ones are filled up with the default
+  bool any_length = false;  // of dense ones: shorter ones are filled up with the default
 };
 // Serialised tf.Examples, which a SavedModel's file parses itself. Here whoever asks has to: the
-// inputs of the model are the features.
+// inputs of the model are the features, or parts of them.
 struct ExamplesInput {
   TensorSpec input{};  // of strings, as the file has it
   std::vector<FeatureSpec> features{};

@@ -6,23 +6,14 @@
 
 #include "base/worker_pool.h"
 #include "serving/batch_merge.h"
+#include "serving/batcher_item.h"
 
 namespace millrace::serving {
 namespace {
 
 constexpr int kLast = std::numeric_limits<int>::max();  // a priority behind all others
 
-std::int64_t ns_between(TimePoint from, TimePoint to) {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(to - from).count();
-}
-
-Error overloaded() {
-  Error error{.kind = ErrorKind::unavailable,
-              .message = "the model's queue is full; try again later",
-              .code = "overloaded"};
-  error.retry_after_ms = 1000;
-  return error;
-}
+thread_local bool starts_next = false;  // this thread starts an execution where one has ended
 
 // Where requests can be merged, a batch is formed when the device is free and not before. Where
 // they cannot, one more lies ready in the runtime so that it need not wait for us.
@@ -57,13 +48,6 @@ struct Batcher::Started {
   int num_running = 1;  // it included
 };
 
-struct Batcher::Item {
-  BatchRequest request;
-  std::uint64_t serial = 0;
-  TimePoint submitted{};
-  std::optional<std::stop_callback<std::function<void()>>> on_stop{};
-};
-
 Batcher::Batcher(TensorModel& model, const ModelDescription& description, TensorStats& stats,
                  BatcherOptions options)
     : model_(model),
@@ -91,7 +75,9 @@ Batcher::~Batcher() {
   {
     std::unique_lock lock(mutex_);
     for (auto& [key, item] : queue_) left.push_back(std::move(item));
+    for (auto& [serial, item] : held_) left.push_back(std::move(item));
     queue_.clear();
+    held_.clear();
   }
   for (auto& item : left) {
     refuse(std::move(item),
@@ -103,45 +89,55 @@ Batcher::~Batcher() {
 
 TensorLoad Batcher::load() const {
   std::lock_guard lock(mutex_);
-  return {.num_pending = queue_.size(), .num_running = num_requests_running_};
+  return {.num_pending = queue_.size() + held_.size(), .num_running = num_requests_running_};
 }
 
 std::size_t Batcher::num_queued() const {
   std::lock_guard lock(mutex_);
-  return queue_.size();
+  return queue_.size() + held_.size();
 }
 
-void Batcher::submit(BatchRequest request) {
+std::unique_ptr<Batcher::Item> Batcher::make_item(BatchRequest request) const {
   auto item = std::make_unique<Item>(std::move(request));
   if (item->request.num_rows < 1 || item->request.num_rows > options_.limits.max_rows) {
     item->request.alone = true;
   }
-  const TimePoint now = Clock::now();
-  const bool is_instant = model_.is_instant(bytes_of(item->request.inputs));
-  if (item->request.deadline <= now) {
-    return refuse(std::move(item), {.kind = ErrorKind::deadline_exceeded,
-                                    .message = "the request's time was over before it began"});
-  }
-  const auto poke = [this] {
+  item->submitted = Clock::now();
+  return item;
+}
+
+void Batcher::watch_stop(Item& item) {
+  item.on_stop.emplace(item.request.stop, [this] {  // may call at once
     {
       std::lock_guard lock(mutex_);
       look_for_stopped_ = true;
     }
     wake_.notify_one();
-  };
-  item->submitted = now;
-  if (!is_instant) item->on_stop.emplace(item->request.stop, poke);  // may call at once
+  });
+}
+
+void Batcher::submit(BatchRequest request) {
+  auto item = make_item(std::move(request));
+  const bool is_instant = model_.is_instant(bytes_of(item->request.inputs));
+  if (item->request.deadline <= item->submitted) return refuse(std::move(item), too_late());
+  if (!is_instant) watch_stop(*item);
   std::unique_lock lock(mutex_);
-  policy_.on_arrival(now, item->request.num_rows);
   if (closing_ || is_full(item->request.priority)) {
     lock.unlock();
     return refuse(std::move(item), overloaded());
   }
   item->serial = next_serial_++;
+  const TimePoint now = item->submitted;
+  start_or_queue(std::move(item), is_instant, now, std::move(lock));
+}
+
+void Batcher::start_or_queue(std::unique_ptr<Item> item, bool is_instant, TimePoint now,
+                             std::unique_lock<std::mutex> lock) {
   const BatchRequest& asked = item->request;
+  policy_.on_arrival(now, asked.num_rows);
   const Waiting lone{.num_requests = 1,
                      .num_rows = asked.num_rows,
-                     .oldest = now,
+                     .oldest = item->submitted,
                      .earliest_deadline = asked.deadline};
   const Turn its = is_instant ? Turn::whole : queue_.empty() ? turn(lone, asked.alone) : Turn::none;
   if (is_instant || its == Turn::beside ||
@@ -155,7 +151,8 @@ void Batcher::submit(BatchRequest request) {
     return start(std::move(alone), its, num_running, now);
   }
   const std::pair key(asked.priority, item->serial);
-  const bool must_look = num_running_ < std::max(max_running_, max_beside_) ||
+  if (asked.stop.stop_requested()) look_for_stopped_ = true;  // it was while nobody could see it
+  const bool must_look = look_for_stopped_ || num_running_ < std::max(max_running_, max_beside_) ||
                          asked.deadline != kNever || asked.demote_at != kNever;
   queue_.emplace(key, std::move(item));
   lock.unlock();
@@ -164,13 +161,15 @@ void Batcher::submit(BatchRequest request) {
 
 bool Batcher::is_full(int priority) const {
   const QueueSettings& all = options_.settings.queue;
-  if (queue_.size() >= static_cast<std::size_t>(all.max_size)) return true;
+  if (queue_.size() + held_.size() >= static_cast<std::size_t>(all.max_size)) return true;
   const auto own = std::ranges::find(options_.settings.queue_of, priority,
                                      [](const auto& level) { return level.first; });
   if (own == options_.settings.queue_of.end() || own->second.max_size == 0) return false;
-  const auto num_of_level = std::ranges::count_if(
-      queue_, [&](const auto& entry) { return entry.first.first == priority; });
-  return num_of_level >= own->second.max_size;
+  const auto is_of_level = [&](const auto& entry) {
+    return entry.second->request.priority == priority;
+  };
+  return std::ranges::count_if(queue_, is_of_level) + std::ranges::count_if(held_, is_of_level) >=
+         own->second.max_size;
 }
 
 void Batcher::demote_late(TimePoint now) {
@@ -182,20 +181,31 @@ void Batcher::demote_late(TimePoint now) {
     late.key().first = kLast;
     queue_.insert(std::move(late));
   }
+  for (auto& [serial, item] : held_) {
+    if (item->request.demote_at > now) continue;
+    item->request.demote_at = kNever;
+    item->request.priority = kLast;
+  }
 }
 
-bool Batcher::take_departed(TimePoint now, Items& out) {
-  if (!std::exchange(look_for_stopped_, false) && next_change() > now) return false;
-  demote_late(now);
-  for (auto entry = queue_.begin(); entry != queue_.end();) {
+template <class Waiters>
+void Batcher::take_departed_of(Waiters& waiters, TimePoint now, Items& out) {
+  for (auto entry = waiters.begin(); entry != waiters.end();) {
     const BatchRequest& request = entry->second->request;
     if (!request.stop.stop_requested() && request.deadline > now) {
       ++entry;
       continue;
     }
     out.push_back(std::move(entry->second));
-    entry = queue_.erase(entry);
+    entry = waiters.erase(entry);
   }
+}
+
+bool Batcher::take_departed(TimePoint now, Items& out) {
+  if (!std::exchange(look_for_stopped_, false) && next_change() > now) return false;
+  demote_late(now);
+  take_departed_of(queue_, now, out);
+  take_departed_of(held_, now, out);
   return !out.empty();
 }
 
@@ -250,9 +260,12 @@ Batcher::Items Batcher::take_batch(Turn turn) {
 
 TimePoint Batcher::next_change() const {
   TimePoint earliest = kNever;
-  for (const auto& [key, item] : queue_) {
-    earliest = std::min({earliest, item->request.deadline, item->request.demote_at});
-  }
+  const auto look = [&](const auto& entry) {
+    earliest =
+        std::min({earliest, entry.second->request.deadline, entry.second->request.demote_at});
+  };
+  std::ranges::for_each(queue_, look);
+  std::ranges::for_each(held_, look);
   return earliest;
 }
 
@@ -364,6 +377,8 @@ void Batcher::finished(Items items, const Started& started, Result<TensorResult>
   for (const auto& item : items) rows += item->request.num_rows;
   // One bad request must not fail its company: each is tried again by itself.
   const bool try_alone = !result && items.size() > 1;
+  Items next;
+  int num_running = 0;
   {
     std::lock_guard lock(mutex_);
     if (result) learn(started, now, rows, items.size());
@@ -377,7 +392,24 @@ void Batcher::finished(Items items, const Started& started, Result<TensorResult>
       }
       items.clear();
     }
+    // The place that is free now goes to whoever is next to run beside others, from here: sooner
+    // than the batcher's thread is woken. Not within itself, where executions are over at once.
+    if (!starts_next && !closing_ && !queue_.empty()) {
+      const BatchRequest& first = queue_.begin()->second->request;
+      const bool is_wanted = !first.stop.stop_requested() && first.deadline > now;
+      if (is_wanted && turn(waiting(), first.alone) == Turn::beside) {
+        next = take_batch(Turn::beside);
+        num_running = ++num_running_;
+        ++num_unanswered_;
+        num_requests_running_ += next.size();
+      }
+    }
     if (!queue_.empty()) wake_.notify_one();
+  }
+  if (!next.empty()) {
+    starts_next = true;
+    start(std::move(next), Turn::beside, num_running, now);
+    starts_next = false;
   }
   if (result) {
     answer(std::move(items), rows, started.at, now, *std::move(result));
@@ -398,13 +430,17 @@ void Batcher::answer(Items items, std::int64_t rows, TimePoint started, TimePoin
                          ns_between(item->request.arrival, now));
     }
   };
+  const std::size_t num_requests = items.size();
   const auto reply_to = [&](std::unique_ptr<Item> item, std::vector<OutputTensor> outputs) {
     times.queue = ns_between(item->submitted, started);
     times.whole = ns_between(item->request.arrival, now);
     trace_of(item->request.trace, item->submitted, started, now, times, rows);
     TensorReply reply = std::move(item->request.reply);
     item.reset();
-    reply(TensorAnswer{.outputs = std::move(outputs), .owner = result.owner, .times = times});
+    reply(TensorAnswer{.outputs = std::move(outputs),
+                       .owner = result.owner,
+                       .times = times,
+                       .num_requests = num_requests});
   };
   if (items.size() == 1) {
     count(items);

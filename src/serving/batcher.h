@@ -29,10 +29,13 @@ struct TensorAnswer {
   std::vector<OutputTensor> outputs{};
   std::shared_ptr<const void> owner{};
   TensorTimes times{};
+  std::size_t num_requests = 1;  // that the same execution answers
 };
 // Called exactly once, on a thread of the runtime, of the batcher, or the submitting one. Must only
 // post work.
 using TensorReply = std::move_only_function<void(Result<TensorAnswer>)>;
+
+using HeldRequest = std::uint64_t;  // of one batcher
 
 struct BatchRequest {
   std::vector<InputTensor> inputs{};  // checked, in the model's order
@@ -68,7 +71,16 @@ class Batcher {
   // Errors come through the reply: unavailable ("overloaded") when the room is full,
   // deadline_exceeded, cancelled, or what the model says. Thread-safe, never blocks.
   void submit(BatchRequest request);
-  std::size_t num_queued() const;
+  // For a request that may not run yet, whatever the device does. It waits here as others do: it
+  // counts, takes its place, may be late or cancelled; then its reply is called with the error. An
+  // error of hold() itself means that the reply is not called.
+  Result<HeldRequest> hold(BatchRequest request);
+  // From now on as if it had been submitted when it was held. `complete` may change all of it, and
+  // is called once, without the lock. False where it is gone: its reply was called, or will be.
+  bool release(HeldRequest held, std::function<void(BatchRequest&)> complete);
+  // Ends one that is held with this error; nothing where it is gone.
+  void withdraw(HeldRequest held, Error error);
+  std::size_t num_queued() const;  // those that are held included
   // A request of so many input bytes is expected to be answered within submit(), in microseconds.
   bool is_instant(std::size_t input_bytes) const { return model_.is_instant(input_bytes); }
 
@@ -82,13 +94,21 @@ class Batcher {
   enum class Turn { none, whole, beside };
 
   void run();
+  std::unique_ptr<Item> make_item(BatchRequest request) const;
+  void watch_stop(Item& item);
+  // Unlocks.
+  void start_or_queue(std::unique_ptr<Item> item, bool is_instant, TimePoint now,
+                      std::unique_lock<std::mutex> lock);
+  std::unique_ptr<Item> take_held(HeldRequest held);
   Turn turn(const Waiting& waiting, bool alone) const;  // mutex_ held
   bool take_departed(TimePoint now, Items& out);        // mutex_ held; cancelled or late
   Waiting waiting() const;                              // mutex_ held; queue not empty
   Items take_batch(Turn turn);                          // mutex_ held; queue not empty
   TimePoint next_change() const;                        // mutex_ held; a deadline, or a demotion
   void demote_late(TimePoint now);                      // mutex_ held
-  bool is_full(int priority) const;                     // mutex_ held
+  template <class Waiters>
+  static void take_departed_of(Waiters& waiters, TimePoint now, Items& out);  // mutex_ held
+  bool is_full(int priority) const;                                           // mutex_ held
   static TensorBatch lone_batch(BatchRequest& request);
   static TensorBatch merged_batch(const Items& items);
   // The running one is counted already.
@@ -113,6 +133,7 @@ class Batcher {
   std::condition_variable wake_;
   std::condition_variable idle_;
   Queue queue_;
+  std::map<HeldRequest, std::unique_ptr<Item>> held_;  // by serial
   BatchPolicy policy_;
   CompanyPolicy company_;
   std::uint64_t next_serial_ = 0;

@@ -413,6 +413,33 @@ TEST_F(BatcherTest, WhoeverIsAloneHasTheWholeDeviceAndOthersRunSideBySide) {
   EXPECT_TRUE(get(last));
 }
 
+// Before the runtime's thread that ended one goes on.
+TEST_F(BatcherTest, BesideOthersTheNextStartsWhereOneHasEnded) {
+  model.automatic = false;
+  model.company = 2;
+  make(8);
+  std::vector<std::future<Answer>> answers;
+  for (float i = 0; i < 5; ++i) answers.push_back(submit({i, i}));
+  ASSERT_TRUE(model.wait_for_runs(3));
+  EXPECT_TRUE(queued(2));
+  model.finish_one();
+  EXPECT_EQ(model.runs().size(), 4u);
+  for (int i = 0; i < 4; ++i) model.finish_one();
+  for (auto& answer : answers) EXPECT_TRUE(get(answer));
+}
+
+TEST_F(BatcherTest, BesideOthersExecutionsThatAreOverAtOnceDoNotNest) {
+  model.automatic = false;
+  model.company = 2;
+  make(8, 4096);
+  std::vector<std::future<Answer>> answers;
+  for (float i = 0; i < 1000; ++i) answers.push_back(submit({i, i}));
+  ASSERT_TRUE(model.wait_for_runs(3));
+  model.automatic = true;
+  for (int i = 0; i < 3; ++i) model.finish_one();
+  for (auto& answer : answers) EXPECT_TRUE(get(answer));
+}
+
 TEST_F(BatcherTest, AfterSomeSideBySideMergingIsTried) {
   model.automatic = false;
   model.company = 2;

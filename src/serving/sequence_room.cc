@@ -9,7 +9,6 @@
 namespace millrace::serving {
 namespace {
 
-constexpr std::size_t kMaxWaiting = 1024;                       // requests behind others
 constexpr std::size_t kMaxStateBytes = std::size_t{256} << 20;  // of one tensor of one sequence
 constexpr std::chrono::milliseconds kShortestLook{5}, kLongestLook{1000};
 
@@ -17,6 +16,13 @@ Error too_many(const char* what) {
   Error error{.kind = ErrorKind::unavailable, .message = what, .code = "overloaded"};
   error.retry_after_ms = 1000;
   return error;
+}
+
+std::unexpected<Error> not_begun() {
+  return invalid(
+      "sequence_id names no sequence that has begun: it has ended, was idle for too long, or its "
+      "first request lacks sequence_start or was not run",
+      "sequence_id", "sequence_not_found");
 }
 
 template <class T>
@@ -48,12 +54,12 @@ bool put_id(const SequenceId& id, DType dtype, std::vector<std::byte>& out) {
 
 }  // namespace
 
-// A request in the room.
+// A request in the room: running, or held by the batcher.
 struct SequenceRoom::Step {
   SequenceStep step;
-  BatchRequest request;
   TensorReply reply;
-  WorkerPool* workers = nullptr;
+  WorkerPool& workers;
+  HeldRequest held = 0;  // of one that waits
 };
 
 struct SequenceRoom::Sequence {
@@ -62,10 +68,20 @@ struct SequenceRoom::Sequence {
     std::shared_ptr<const std::vector<std::byte>> bytes{};  // null: the first value
   };
   std::vector<Kept> states{};  // of the running step alone: it needs no lock
-  std::deque<std::shared_ptr<Step>> waiting{};
+  std::deque<StepHandle> waiting{};
   bool running = false;
-  bool ends = false;  // with the last request that is in
+  bool running_ends = false;  // with the step that runs
   TimePoint last_used = Clock::now();
+
+  // With the last request that is in.
+  bool ends() const { return waiting.empty() ? running_ends : waiting.back()->step.end; }
+  // Those from this place on whose sequence began with the step before them.
+  std::vector<StepHandle> take_followers(std::deque<StepHandle>::iterator from) {
+    const auto end = std::find_if(from, waiting.end(), [](const auto& s) { return s->step.start; });
+    std::vector<StepHandle> taken(from, end);
+    waiting.erase(from, end);
+    return taken;
+  }
 };
 
 SequenceRoom::SequenceRoom(SequencePlan plan, const SequenceSettings& settings, Batcher& batcher,
@@ -97,6 +113,16 @@ std::size_t SequenceRoom::num_sequences() const {
   return sequences_.size();
 }
 
+Status SequenceRoom::may_enter(const SequenceStep& step) const {
+  const auto found = sequences_.find(step.id);
+  const bool is_new = found == sequences_.end();
+  if (!step.start && (is_new || found->second->ends())) return not_begun();
+  if (is_new && sequences_.size() >= static_cast<std::size_t>(settings_.max_sequences)) {
+    return std::unexpected(too_many("the model keeps as many sequences as it may"));
+  }
+  return {};
+}
+
 Status SequenceRoom::submit(const SequenceStep& step, BatchRequest& request, WorkerPool& workers) {
   for (const SequencePlan::Control& control : plan_.controls) {
     std::vector<std::byte> id;
@@ -104,58 +130,49 @@ Status SequenceRoom::submit(const SequenceStep& step, BatchRequest& request, Wor
       return invalid("sequence_id does not fit the model's input for it", "sequence_id");
     }
   }
+  const auto made = std::make_shared<Step>(step, std::move(request.reply), workers);
   std::unique_lock lock(mutex_);
+  if (Status may = may_enter(step); !may) return may;
   auto found = sequences_.find(step.id);
-  const bool is_known = found != sequences_.end() && !found->second->ends;
-  if (!is_known && !step.start) {
-    return invalid(
-        "sequence_id names no sequence that has begun: it has ended, was idle for too long, or its "
-        "first request lacks sequence_start",
-        "sequence_id", "sequence_not_found");
-  }
-  if (found == sequences_.end() &&
-      sequences_.size() >= static_cast<std::size_t>(settings_.max_sequences)) {
-    return std::unexpected(too_many("the model keeps as many sequences as it may"));
-  }
-  if (found != sequences_.end() && found->second->running && num_waiting_ >= kMaxWaiting) {
-    return std::unexpected(too_many("too many requests wait behind others of their sequence"));
-  }
   if (found == sequences_.end()) {
     found = sequences_.emplace(step.id, std::make_shared<Sequence>()).first;
     num_alive_.set(static_cast<double>(sequences_.size()));
     if (sequences_.size() == 1) wake_.notify_one();
   }
-  const std::shared_ptr<Sequence> sequence = found->second;
-  auto made = std::make_shared<Step>();
-  made->step = step;
-  made->reply = std::move(request.reply);
-  made->request = std::move(request);
-  made->workers = &workers;
-  sequence->ends = step.end;
-  if (std::exchange(sequence->running, true)) {
-    sequence->waiting.push_back(std::move(made));
-    ++num_waiting_;
+  const SequenceHandle sequence = found->second;
+  if (!sequence->running) {
+    sequence->running = true;
+    sequence->running_ends = step.end;
+    lock.unlock();
+    prepare(sequence, made, request);
+    batcher_.submit(std::move(request));
     return {};
   }
-  lock.unlock();
-  run(sequence, std::move(made));
+  // Until it is released it gets nothing but an error.
+  request.reply = [this, sequence, made](Result<TensorAnswer> answer) {
+    departed(sequence, made, std::move(answer.error()));
+  };
+  const auto held = batcher_.hold(std::move(request));
+  if (!held) return std::unexpected(held.error());
+  made->held = *held;
+  sequence->waiting.push_back(made);
   return {};
 }
 
-BatchRequest SequenceRoom::assemble(Sequence& sequence, Step& step) const {
+BatchRequest SequenceRoom::assemble(Sequence& sequence, const SequenceStep& step,
+                                    BatchRequest request) const {
   struct Owned {
     std::shared_ptr<const void> client;
     std::vector<std::shared_ptr<const std::vector<std::byte>>> states;
     std::vector<std::byte> id;
   };
   auto owned = std::make_shared<Owned>();
-  owned->client = std::move(step.request.owner);
-  BatchRequest request = std::move(step.request);
+  owned->client = std::move(request.owner);
   std::vector<InputTensor> all(plan_.num_inputs);
   for (std::size_t i = 0; i < plan_.client_inputs.size(); ++i) {
     all[plan_.client_inputs[i]] = std::move(request.inputs[i]);
   }
-  if (step.step.start || sequence.states.empty()) sequence.states.assign(plan_.states.size(), {});
+  if (step.start || sequence.states.empty()) sequence.states.assign(plan_.states.size(), {});
   for (std::size_t i = 0; i < plan_.states.size(); ++i) {
     const Sequence::Kept& kept = sequence.states[i];
     const SequencePlan::State& state = plan_.states[i];
@@ -167,10 +184,10 @@ BatchRequest SequenceRoom::assemble(Sequence& sequence, Step& step) const {
   }
   for (const SequencePlan::Control& control : plan_.controls) {
     const bool on = control.control == SequenceControl::ready ||
-                    (control.control == SequenceControl::start && step.step.start) ||
-                    (control.control == SequenceControl::end && step.step.end);
+                    (control.control == SequenceControl::start && step.start) ||
+                    (control.control == SequenceControl::end && step.end);
     const bool is_id = control.control == SequenceControl::id;
-    if (is_id && owned->id.empty()) put_id(step.step.id, control.dtype, owned->id);
+    if (is_id && owned->id.empty()) put_id(step.id, control.dtype, owned->id);
     all[control.input] = {.shape = control.shape,
                           .parts = {is_id ? std::span<const std::byte>(owned->id)
                                     : on  ? std::span<const std::byte>(control.on)
@@ -181,14 +198,14 @@ BatchRequest SequenceRoom::assemble(Sequence& sequence, Step& step) const {
   return request;
 }
 
-void SequenceRoom::run(const std::shared_ptr<Sequence>& sequence, std::shared_ptr<Step> step) {
-  BatchRequest request = assemble(*sequence, *step);
-  request.reply = [this, sequence, step = std::move(step)](Result<TensorAnswer> answer) {
+void SequenceRoom::prepare(const SequenceHandle& sequence, const StepHandle& step,
+                           BatchRequest& request) {
+  request = assemble(*sequence, step->step, std::move(request));
+  request.reply = [this, sequence, step](Result<TensorAnswer> answer) {
     auto held = std::make_shared<Result<TensorAnswer>>(std::move(answer));
-    step->workers->post(
+    step->workers.post(
         [this, sequence, step, held] { finished(sequence, step, std::move(*held)); });
   };
-  batcher_.submit(std::move(request));
 }
 
 Status SequenceRoom::keep_states(Sequence& sequence, const TensorAnswer& answer) const {
@@ -223,26 +240,57 @@ void SequenceRoom::finished(const std::shared_ptr<Sequence>& sequence,
       answer = std::unexpected(std::move(kept.error()));
     }
   }
-  std::shared_ptr<Step> next;
-  {
-    std::lock_guard lock(mutex_);
-    sequence->last_used = Clock::now();
-    if (!sequence->waiting.empty()) {
-      next = std::move(sequence->waiting.front());
-      sequence->waiting.pop_front();
-      --num_waiting_;
-    } else {
-      sequence->running = false;
-      if (sequence->ends) {
-        sequences_.erase(step->step.id);
-        num_alive_.set(static_cast<double>(sequences_.size()));
-      }
-    }
-  }
-  if (next) run(sequence, std::move(next));
   TensorReply reply = std::move(step->reply);
+  run_next(sequence, step->step.id);
   if (answer) answer = for_client(*std::move(answer));
   reply(std::move(answer));
+}
+
+void SequenceRoom::run_next(const SequenceHandle& sequence, const SequenceId& id) {
+  for (;;) {
+    std::unique_lock lock(mutex_);
+    sequence->last_used = Clock::now();
+    if (sequence->waiting.empty()) {
+      sequence->running = false;
+      if (!sequence->running_ends) return;
+      sequences_.erase(id);
+      num_alive_.set(static_cast<double>(sequences_.size()));
+      return;
+    }
+    const StepHandle next = std::move(sequence->waiting.front());
+    sequence->waiting.pop_front();
+    const bool ended_before = std::exchange(sequence->running_ends, next->step.end);
+    lock.unlock();
+    const auto complete = [&](BatchRequest& request) { prepare(sequence, next, request); };
+    if (batcher_.release(next->held, complete)) return;
+    lock.lock();  // it has departed
+    sequence->running_ends = ended_before;
+    std::vector<StepHandle> followers;
+    if (next->step.start) followers = sequence->take_followers(sequence->waiting.begin());
+    lock.unlock();
+    refuse(followers);
+  }
+}
+
+// On a thread of the batcher's, or of one that refuses it.
+void SequenceRoom::departed(const SequenceHandle& sequence, const StepHandle& step, Error error) {
+  std::vector<StepHandle> followers;
+  {
+    std::lock_guard lock(mutex_);
+    const auto found = std::ranges::find(sequence->waiting, step);
+    if (found != sequence->waiting.end()) {  // else run_next() has it, or it was taken out
+      const auto after = sequence->waiting.erase(found);
+      if (step->step.start) followers = sequence->take_followers(after);
+    }
+  }
+  refuse(followers);
+  TensorReply reply = std::move(step->reply);
+  reply(std::unexpected(std::move(error)));
+}
+
+// Their sequence has not begun after all.
+void SequenceRoom::refuse(const std::vector<StepHandle>& steps) {
+  for (const StepHandle& step : steps) batcher_.withdraw(step->held, not_begun().error());
 }
 
 void SequenceRoom::forget_idle() {

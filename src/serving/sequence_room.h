@@ -34,19 +34,28 @@ class SequenceRoom {
 
   // `request.inputs` are the clients', in their order, one row. An error means that `request.reply`
   // is not called: invalid_argument ("sequence_id") where the sequence did not begin or is over,
-  // unavailable where there are too many. State is stored on a worker before the reply is called.
+  // unavailable where there are too many. One that waits behind others of its sequence waits in the
+  // batcher: it counts there, and may be late or cancelled; the state is then as if it had not been
+  // sent. State is stored on a worker before the reply is called.
   Status submit(const SequenceStep& step, BatchRequest& request, WorkerPool& workers);
   std::size_t num_sequences() const;
 
  private:
   struct Step;
   struct Sequence;
-  using Sequences = std::map<SequenceId, std::shared_ptr<Sequence>>;
+  using StepHandle = std::shared_ptr<Step>;
+  using SequenceHandle = std::shared_ptr<Sequence>;
+  using Sequences = std::map<SequenceId, SequenceHandle>;
 
-  void run(const std::shared_ptr<Sequence>& sequence, std::shared_ptr<Step> step);
-  void finished(const std::shared_ptr<Sequence>& sequence, const std::shared_ptr<Step>& step,
+  Status may_enter(const SequenceStep& step) const;  // mutex_ held
+  // Turns the client's request into the graph's: the sequence runs nothing else.
+  void prepare(const SequenceHandle& sequence, const StepHandle& step, BatchRequest& request);
+  void run_next(const SequenceHandle& sequence, const SequenceId& id);
+  void departed(const SequenceHandle& sequence, const StepHandle& step, Error error);
+  void refuse(const std::vector<StepHandle>& steps);
+  void finished(const SequenceHandle& sequence, const StepHandle& step,
                 Result<TensorAnswer> answer);
-  BatchRequest assemble(Sequence& sequence, Step& step) const;  // mutex_ not needed: it runs alone
+  BatchRequest assemble(Sequence& sequence, const SequenceStep& step, BatchRequest request) const;
   Status keep_states(Sequence& sequence, const TensorAnswer& answer) const;
   TensorAnswer for_client(TensorAnswer answer) const;
   void forget_idle();  // the thread
@@ -58,7 +67,6 @@ class SequenceRoom {
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   Sequences sequences_;
-  std::size_t num_waiting_ = 0;  // requests behind others of their sequence
   bool closing_ = false;
   std::thread thread_;
 };

@@ -105,6 +105,12 @@ SequenceSettings sequence_settings() {
                        {.control = SequenceControl::id, .input = "id"}}};
 }
 
+// How long a request waits, and while who is there.
+struct Wait {
+  std::chrono::milliseconds at_most = 1h;
+  std::stop_token stop{};
+};
+
 class SequenceRoomTest : public testing::Test {
  protected:
   using Answer = Result<float>;
@@ -113,10 +119,12 @@ class SequenceRoomTest : public testing::Test {
     ASSERT_TRUE(plan && *plan) << plan.error().message;
     room = std::make_unique<SequenceRoom>(**plan, settings, batcher, metrics, "m", "1");
   }
-  std::future<Answer> send(SequenceId id, float x, bool start = false, bool end = false) {
+  std::future<Answer> send(SequenceId id, float x, bool start = false, bool end = false,
+                           const Wait& wait = {}) {
     auto promise = std::make_shared<std::promise<Answer>>();
     auto owned = std::make_shared<std::vector<float>>(1, x);
-    BatchRequest request{.owner = owned};
+    BatchRequest request{
+        .owner = owned, .deadline = Clock::now() + wait.at_most, .stop = wait.stop};
     request.inputs = {{.shape = Shape{1, 1}, .parts = {std::as_bytes(std::span(*owned))}}};
     request.reply = [promise](Result<TensorAnswer> answer) {
       if (!answer) return promise->set_value(std::unexpected(answer.error()));
@@ -138,6 +146,12 @@ class SequenceRoomTest : public testing::Test {
   Answer ask(SequenceId id, float x, bool start = false, bool end = false) {
     return get(send(std::move(id), x, start, end));
   }
+  double pending() const {
+    const std::string text = metrics.expose();
+    const std::string series = "millrace_inferences_pending{model_name=\"m\",model_version=\"1\"} ";
+    const auto at = text.find(series);
+    return at == std::string::npos ? -1 : std::stod(text.substr(at + series.size()));
+  }
   bool eventually_none() {
     for (int i = 0; i < 500 && room->num_sequences() > 0; ++i) std::this_thread::sleep_for(10ms);
     return room->num_sequences() == 0;
@@ -148,7 +162,8 @@ class SequenceRoomTest : public testing::Test {
   WorkerPool workers{"test", 2};
   Accumulator model;
   TensorStats stats{metrics, "m"};
-  Batcher batcher{model, graph, stats, {.limits = {.max_rows = 8}}};
+  Batcher batcher{
+      model, graph, stats, {.limits = {.max_rows = 8}, .settings = {.queue = {.max_size = 5}}}};
   std::unique_ptr<SequenceRoom> room;
 };
 
@@ -204,6 +219,116 @@ TEST_F(SequenceRoomTest, OneAtATimeAndInOrder) {
   }
   const float expected[] = {1, 3, 6, 10, 15, 50};
   for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(get(std::move(answers[i])), expected[i]);
+}
+
+TEST_F(SequenceRoomTest, ThoseBehindOthersArePending) {
+  open();
+  model.automatic = false;
+  std::vector<std::future<Answer>> answers;
+  for (int i = 1; i <= 4; ++i) answers.push_back(send(std::uint64_t{1}, float(i), i == 1));
+  EXPECT_EQ(pending(), 3);
+  EXPECT_EQ(batcher.num_queued(), 3u);
+  for (int left = 3; left >= 0; --left) {
+    model.finish_one();
+    EXPECT_TRUE(get(std::move(answers[std::size_t(3 - left)])));
+    EXPECT_EQ(pending(), std::max(0, left - 1));
+  }
+}
+
+TEST_F(SequenceRoomTest, TheyFindTheQueueFull) {
+  open();
+  model.automatic = false;
+  std::vector<std::future<Answer>> answers;
+  for (int i = 1; i <= 6; ++i) answers.push_back(send(std::uint64_t{1}, 1, i == 1));
+  const Answer more = get(send(std::uint64_t{1}, 100));
+  ASSERT_FALSE(more);
+  EXPECT_EQ(more.error().kind, ErrorKind::unavailable);
+  EXPECT_EQ(more.error().code, "overloaded");
+  EXPECT_FALSE(get(send(std::uint64_t{2}, 1, true))) << "one queue for all";
+  EXPECT_EQ(pending(), 5);
+  for (int i = 0; i < 6; ++i) model.finish_one();
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(get(std::move(answers[std::size_t(i)])), float(i + 1));
+}
+
+TEST_F(SequenceRoomTest, TheirTimeMayBeOver) {
+  open();
+  model.automatic = false;
+  auto first = send(std::uint64_t{1}, 1, true);
+  auto late = send(std::uint64_t{1}, 10, false, true, {.at_most = 30ms});
+  const Answer refused = get(std::move(late));  // while the first still runs
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::deadline_exceeded);
+  EXPECT_EQ(pending(), 0);
+  auto third = send(std::uint64_t{1}, 2);
+  EXPECT_FALSE(get(send(std::uint64_t{1}, 3, false, false, {.at_most = 0ms})));
+  model.finish_one();
+  model.finish_one();
+  EXPECT_EQ(get(std::move(first)), 1);
+  EXPECT_EQ(get(std::move(third)), 3) << "the sequence goes on, the late end was not run";
+  EXPECT_EQ(room->num_sequences(), 1u);
+}
+
+TEST_F(SequenceRoomTest, TheyMayBeCancelled) {
+  open();
+  model.automatic = false;
+  std::stop_source gone;
+  auto first = send(std::uint64_t{1}, 1, true);
+  auto second = send(std::uint64_t{1}, 10, false, false, {.stop = gone.get_token()});
+  auto third = send(std::uint64_t{1}, 2, false, true);
+  gone.request_stop();
+  const Answer cancelled = get(std::move(second));
+  ASSERT_FALSE(cancelled);
+  EXPECT_EQ(cancelled.error().kind, ErrorKind::cancelled);
+  model.finish_one();
+  model.finish_one();
+  EXPECT_TRUE(get(std::move(first)));
+  EXPECT_EQ(get(std::move(third)), 3);
+  EXPECT_TRUE(eventually_none());
+}
+
+// What follows a beginning that did not come to run must not go on with the state before it.
+TEST_F(SequenceRoomTest, WithoutItsBeginningASequenceIsNotRun) {
+  open();
+  model.automatic = false;
+  std::stop_source gone;
+  auto first = send(std::uint64_t{1}, 1, true, true);
+  auto again = send(std::uint64_t{1}, 10, true, false, {.stop = gone.get_token()});
+  auto follower = send(std::uint64_t{1}, 20);
+  auto end = send(std::uint64_t{1}, 30, false, true);
+  auto anew = send(std::uint64_t{1}, 40, true);
+  gone.request_stop();
+  EXPECT_EQ(get(std::move(again)).error().kind, ErrorKind::cancelled);
+  EXPECT_EQ(get(std::move(follower)).error().code, "sequence_not_found");
+  EXPECT_EQ(get(std::move(end)).error().code, "sequence_not_found");
+  model.finish_one();
+  model.finish_one();
+  EXPECT_EQ(get(std::move(first)), 1);
+  EXPECT_EQ(get(std::move(anew)), 40);
+}
+
+TEST_F(SequenceRoomTest, ManyThatGoWhileOthersRun) {
+  open();
+  std::atomic<int> answered = 0;
+  std::vector<std::thread> clients;
+  for (std::uint64_t c = 1; c <= 3; ++c) {
+    clients.emplace_back([&, c] {
+      for (int round = 0; round < 100; ++round) {
+        std::stop_source gone;
+        auto first = send(c, 1, true);
+        auto second = send(c, 1, false, false, {.stop = gone.get_token()});
+        auto third = send(c, 1, false, round % 2 == 0, {.at_most = 1ms});
+        gone.request_stop();
+        for (auto* answer : {&first, &second, &third}) {
+          const Answer got = get(std::move(*answer));
+          const bool fair = got || got.error().kind != ErrorKind::internal;
+          if (fair) ++answered;
+        }
+      }
+    });
+  }
+  for (auto& client : clients) client.join();
+  EXPECT_EQ(answered, 900) << "each once";
+  EXPECT_EQ(pending(), 0);
 }
 
 TEST_F(SequenceRoomTest, SequencesDoNotMix) {

@@ -39,6 +39,9 @@ struct TensorRequest {
   // Of a model that keeps state (Model::sequences): must be there. Of another: must not.
   std::optional<SequenceStep> sequence{};
   TraceHandle trace{};
+  // An answer of at most so many bytes, of an execution that answers no other, is handed over on
+  // the thread that made it: where copying and sending it is sooner done than a worker is woken.
+  std::size_t light_answer_bytes = 0;
 };
 
 }  // namespace millrace::serving

@@ -26,6 +26,13 @@ struct Delivery {
   }
 };
 
+bool is_light(const Result<TensorAnswer>& answer, std::size_t most_bytes) {
+  if (!answer || answer->num_requests > 1) return false;
+  std::size_t bytes = 0;
+  for (const OutputTensor& output : answer->outputs) bytes += output.data.size();
+  return bytes <= most_bytes;
+}
+
 // The delivery of the request that this thread is submitting right now.
 thread_local const Delivery* submitting = nullptr;
 
@@ -110,11 +117,13 @@ Status TensorService::infer(TensorRequest request, TensorReply reply, Admission:
   auto delivery = std::make_shared<Delivery>(std::move(request.model), std::move(permit),
                                              std::move(reply), workers_);
   const Delivery* asked = delivery.get();
-  work.reply = [delivery = std::move(delivery)](auto answer) mutable {
+  work.reply = [delivery = std::move(delivery),
+                most_bytes = request.light_answer_bytes](auto answer) mutable {
     if (answer) delivery->model->to_client(answer->outputs);
+    const bool light = most_bytes > 0 && is_light(answer, most_bytes);
     delivery->answer = std::move(answer);
     // An instant execution is over before submit() returns, on the thread that asked.
-    if (submitting == delivery.get()) return delivery->run();
+    if (light || submitting == delivery.get()) return delivery->run();
     WorkerPool& workers = delivery->workers;
     workers.post([delivery = std::move(delivery)] { delivery->run(); });
   };

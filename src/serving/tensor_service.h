@@ -22,7 +22,8 @@ class TensorService {
   Result<ModelHandle> find_model(std::string_view name, std::string_view version = {}) const;
 
   // An error means that nothing runs and `reply` is not called; otherwise it is called once, on a
-  // worker or before this returns. The answer's owner must be let go before the request's model.
+  // worker, before this returns, or where TensorRequest::light_answer_bytes says. The answer's
+  // owner must be let go before the request's model.
   Status infer(TensorRequest request, TensorReply reply);
   // For a caller that was admitted already; the permit is given back before the reply.
   Status infer(TensorRequest request, TensorReply reply, Admission::Permit permit);

@@ -76,6 +76,53 @@ TEST_F(TensorServiceTest, AnswersOnAWorkerWithThePlaceGivenBack) {
   EXPECT_EQ(future.get(), 0);
 }
 
+// Small ones of lone executions, where whoever asked allows it.
+TEST_F(TensorServiceTest, LightAnswersAreHandedOverWhereTheyCome) {
+  model->automatic = false;
+  const std::vector<float> values = {1, 2, 3, 4};
+  const auto is_here = [&](std::size_t most_bytes) {
+    std::promise<std::thread::id> done;
+    auto asked = request(values, 2);
+    asked.light_answer_bytes = most_bytes;
+    EXPECT_TRUE(service.infer(std::move(asked), [&](Result<TensorAnswer> answer) {
+      EXPECT_TRUE(answer);
+      EXPECT_EQ(admission.num_requests(), 0);
+      done.set_value(std::this_thread::get_id());
+    }));
+    model->finish_one();  // here: a thread of the runtime
+    return done.get_future().get() == std::this_thread::get_id();
+  };
+  EXPECT_TRUE(is_here(16));
+  EXPECT_FALSE(is_here(15));
+  EXPECT_FALSE(is_here(0));
+}
+
+TEST_F(TensorServiceTest, AnswersOfOneExecutionToManyAreNotLight) {
+  model->automatic = false;
+  const std::vector<float> row = {1, 2};
+  Admission many{{.max_requests = 8}};
+  TensorService asked{store, many, workers};
+  std::atomic<int> here = 0, answers = 0;
+  const auto caller = std::this_thread::get_id();
+  for (int i = 0; i < 4; ++i) {
+    auto one = request(row, 1);
+    one.light_answer_bytes = 1024;
+    ASSERT_TRUE(asked.infer(std::move(one), [&](Result<TensorAnswer> answer) {
+      EXPECT_TRUE(answer);
+      here += std::this_thread::get_id() == caller;
+      ++answers;
+    }));
+  }
+  model->finish_one();
+  EXPECT_EQ(here, 1) << "the first was alone";
+  model->finish_one();  // the three that waited for it
+  workers.wait_idle();
+  EXPECT_TRUE(many.wait_until_empty(5s));
+  workers.wait_idle();
+  EXPECT_EQ(answers, 4);
+  EXPECT_EQ(here, 1);
+}
+
 TEST_F(TensorServiceTest, WhatIsOverAtOnceIsAnsweredWhereItWasAsked) {
   const std::vector<float> values = {1, 2};
   int num_requests = 99;

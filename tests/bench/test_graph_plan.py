@@ -5,6 +5,10 @@ import onnx
 import pytest
 
 from common.goals import Goal
+from common.jobs import Row, result_of
+from common.measure import alternate
+from common.process import Failure
+from graph.floors import Floor, FlooredJob, whole
 from graph.plan import Plan
 from graph.requests import of_graph
 from graph.shapes import SHAPES, GraphFile
@@ -20,6 +24,32 @@ def test_names_are_unique_and_nothing_is_made(tmp_path):
     names = [row.name for job in Plan(Nowhere(tmp_path)).jobs() for row in job.rows]
     assert len(names) == len(set(names)) and len(names) >= 9
     assert not list(tmp_path.iterdir())
+
+
+class Fixed:
+    """A side that always gives the same rate."""
+
+    def __init__(self, rate):
+        self.rate, self.program, self.flags = rate, "fixed", []
+
+    def version(self):
+        return "1"
+
+    def run(self):
+        if self.rate is None:
+            raise Failure("it does not run")
+        return {"rate": self.rate}
+
+
+@pytest.mark.parametrize("bare, fraction, note", [(1000, 0.9, "the largest ratio is 0.500"), (None, None, None)])
+def test_rows_with_a_model_are_bounded_by_their_wire(bare, fraction, note):
+    """A model that takes a millisecond behind a wire that takes another: at most half of the rate is left."""
+    row = Row("m", "pictures/s", "rate", Goal(0.97), limit="HTTP", work=whole)
+    job = FlooredJob(Fixed(450), Fixed(1000), [row], floor=Floor("HTTP", Fixed(bare)))
+    ours, peer = alternate(job.ours, job.peer, 1)
+    result = result_of(row, job, ours, peer, job.limits(peer))
+    assert result["limit_fraction"] == fraction and result["ratio"] == 0.45 and result["met"] is False
+    assert note is None if job.note is None else note in result["note"]
 
 
 @pytest.mark.parametrize("shape", ["identity", "mobilenet-v2"])

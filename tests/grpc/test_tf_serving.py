@@ -7,7 +7,7 @@ import pytest
 
 from conftest import channel_of, data_folder
 from live_server import serving
-from saved_models import make_models, recorded_examples, x_example
+from saved_models import make_models, recorded_examples, recorded_features, x_example
 
 F32 = 1  # tensorflow.DT_FLOAT
 
@@ -205,3 +205,31 @@ def test_examples_as_tensorflow_parses_them(tf, tmp_path):
                     stub.Predict(string_request(tf, "parsed", "examples", [base64.b64decode(one)]))
                 assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
                 assert name == "examples" or f"'{name}'" in error.value.details(), error.value.details()
+
+
+def plain(tensor):
+    """A tensor of strings, floats, integers or booleans, with strings as the goldens have them."""
+    flat = [{"b64": base64.b64encode(one).decode()} for one in tensor.string_val] or list(
+        tensor.float_val or tensor.int_val or tensor.int64_val or tensor.bool_val)
+    shape = [dim.size for dim in tensor.tensor_shape.dim]
+    array = np.empty(len(flat), dtype=object)
+    array[:] = flat
+    return array.reshape(shape).tolist()
+
+
+def test_features_and_strings_as_tensorflow_answers(tf, tmp_path):
+    golden = recorded_features(tmp_path)
+    examples = [base64.b64decode(one) for one in golden["examples"]]
+    with serving(tmp_path) as own, channel_of(own) as channel:
+        stub = tf[2].PredictionServiceStub(channel)
+        for signature, answer in golden["answers"].items():
+            got = stub.Predict(string_request(tf, "features", "examples", examples, signature_name=signature)).outputs
+            assert {name: plain(tensor) for name, tensor in got.items()} == answer, signature
+        names = [base64.b64decode(one["b64"]) for one in golden["plain"]["greet"]["names"]]
+        greeted = stub.Predict(string_request(tf, "features", "names", names, signature_name="greet")).outputs
+        assert {name: plain(tensor) for name, tensor in greeted.items()} == golden["plain"]["greet"]["answer"]
+        for name, signature in (("s", "dense"), ("r", "ragged")):
+            with pytest.raises(grpc.RpcError, match=f"'{name}'") as error:
+                stub.Predict(string_request(tf, "features", "examples", [base64.b64decode(golden["refused"][name][0])],
+                                            signature_name=signature))
+            assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT

@@ -95,7 +95,7 @@ def in_process(core, folder):
     if any(port.get_partial_shape().rank.is_static and len(port.get_partial_shape()) > MAX_RANK for port in ports):
         return "inexpressible"
     if any(port.get_element_type() == ov.Type.string for port in compiled.outputs):
-        return "inexpressible"  # the device frees them twice: the server refuses the model
+        return "inexpressible"  # the device frees them twice; none of the cases is loaded
     wanted = {port.get_node().get_friendly_name(): port for port in compiled.inputs}
 
     def run(inputs):

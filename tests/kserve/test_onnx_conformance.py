@@ -18,6 +18,8 @@ from live_server import serving
 from onnx_cases import assigned, cases_in, read_case, verdict_of
 
 EVERY = 1 if os.environ.get("MILLRACE_SLOW") else 16
+# The runtime cannot compare strings, which the server turns into numbers.
+BETTER = {"test_equal_string", "test_equal_string_broadcast"}
 MODELS_A_SERVER = 100  # loaded within the time that a server has to start, on a busy machine too
 NAMES = {"bool": "BOOL", "float16": "FP16", "bfloat16": "BF16", "float32": "FP32", "float64": "FP64",
          **{f"{kind}int{bits}": f"{kind}int{bits}".upper() for kind in ("", "u") for bits in (8, 16, 32, 64)}}
@@ -124,7 +126,8 @@ def test_the_same_pass_and_the_same_fail(unpacked_data, tmp_path):
         print(f"{group:24} {counts['pass']:4} of {counts.total():4}", dict(counts - collections.Counter(pass_=0)))
     print("server", collections.Counter(ours.values()), "in process", collections.Counter(theirs.values()))
     # Of a type that KServe cannot name, the server must have refused the model.
-    expected = {name: "not loaded" if verdict == "inexpressible" else verdict for name, verdict in theirs.items()}
+    expected = {name: "pass" if name in BETTER else "not loaded" if verdict == "inexpressible" else verdict
+                for name, verdict in theirs.items()}
     differ = {name: (ours[name], expected[name]) for name in names if ours[name] != expected[name]}
     assert not differ
     assert sum(verdict == "pass" for verdict in ours.values()) > 0.5 * len(names)

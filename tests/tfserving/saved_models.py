@@ -31,11 +31,21 @@ def x_example(*values):
     return field(1, field(1, field(1, b"x") + field(2, field(2, floats))))
 
 
-def recorded_examples(folder):
-    """tests/goldens/saved_models/examples.json; its SavedModel becomes `folder`/parsed/1."""
-    golden = json.loads((pathlib.Path(__file__).resolve().parents[1] / "goldens" / "saved_models" / "examples.json").read_text())
-    for name, text in golden["files"].items():
-        path = folder / "parsed" / "1" / name
+def unpack_golden(file, folder, name):
+    """A file of tests/goldens/saved_models; its SavedModel becomes `folder`/`name`/1."""
+    golden = json.loads((pathlib.Path(__file__).resolve().parents[1] / "goldens" / "saved_models" / file).read_text())
+    for member, text in golden["files"].items():
+        path = folder / name / "1" / member
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(lzma.decompress(base64.b64decode(text)))
     return golden
+
+
+def recorded_examples(folder):
+    """Of dense features: the model "parsed"."""
+    return unpack_golden("examples.json", folder, "parsed")
+
+
+def recorded_features(folder):
+    """Of sparse and ragged features, and of strings: the model "features"."""
+    return unpack_golden("features.json", folder, "features")

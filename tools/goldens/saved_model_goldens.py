@@ -71,6 +71,11 @@ def text(data):
     return base64.b64encode(data).decode()
 
 
+def packed(folder):
+    names = ["saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"]
+    return {name: text(lzma.compress((pathlib.Path(folder) / name).read_bytes())) for name in names}
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         model = Parsed()
@@ -85,8 +90,7 @@ def main():
             except (tf.errors.InvalidArgumentError, UnicodeDecodeError):  # the second: of its own message
                 continue
             raise SystemExit(f"TensorFlow takes {bad}")
-        names = ["saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"]
-        files = {name: text(lzma.compress((pathlib.Path(folder) / name).read_bytes())) for name in names}
+        files = packed(folder)
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps({"tensorflow": tf.__version__, "files": files, "examples": [text(good) for good in GOOD],
                                "answers": answers, "refused": {name: [text(bad) for bad in all] for name, all in BAD.items()}},

@@ -48,6 +48,7 @@ Status start(const ApiContext& context, const std::shared_ptr<Pending>& pending,
   if (!head) return pass(head);
   if (Status ok = check_outputs((*model)->description(), *head); !ok) return ok;
   pending->head = *std::move(head);
+  request.light_answer_bytes = light_answer_bytes(pending->head);
   pending->model = *std::move(model);
   return context.tensors.infer(std::move(request), [pending](Result<serving::TensorAnswer> answer) {
     pending->deliver(std::move(answer));

@@ -88,6 +88,7 @@ void post_infer(const ApiContext& context, net::HttpRequest& http,
                                      std::stop_source(), trace, *model);
   request.stop = call->stop.get_token();
   request.trace = trace;
+  request.light_answer_bytes = light_answer_bytes(call->head);
   if (trace) trace.span("post_infer", began, Clock::now());
   const Status started = context.tensors.infer(
       std::move(request),

@@ -71,6 +71,14 @@ Status check_outputs(const ModelDescription& model, const InferHead& head) {
   return {};
 }
 
+std::size_t light_answer_bytes(const InferHead& head) {
+  constexpr std::size_t kMostBytes = std::size_t{16} << 10;
+  const bool all_copied = std::ranges::all_of(head.outputs, [](const WantedOutput& wanted) {
+    return wanted.binary && wanted.classification == 0 && !wanted.shared;
+  });
+  return all_copied && (head.all_binary || !head.outputs.empty()) ? kMostBytes : 0;
+}
+
 Result<std::vector<ShownOutput>> choose_outputs(const serving::Model& served, const InferHead& head,
                                                 const serving::TensorAnswer& answer,
                                                 const serving::SharedMemory* shared,

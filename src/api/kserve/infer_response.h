@@ -18,6 +18,9 @@ namespace millrace::api {
 // Every output asked for is one of the model's; else invalid_argument, naming it.
 Status check_outputs(const ModelDescription& model, const InferHead& head);
 
+// TensorRequest::light_answer_bytes: of answers that are nothing but copied.
+std::size_t light_answer_bytes(const InferHead& head);
+
 // One output as it goes out, on any wire.
 struct ShownOutput {
   const std::string* name;

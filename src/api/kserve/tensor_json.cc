@@ -9,6 +9,7 @@
 #include <limits>
 #include <utility>
 
+#include "api/json_text.h"
 #include "api/json_writer.h"
 #include "api/kserve/datatypes.h"
 
@@ -94,6 +95,15 @@ bool write_floats(JsonWriter& json, std::span<const std::byte> data) {
   });
 }
 
+bool is_text(std::string_view bytes) {  // UTF-8
+  while (!bytes.empty()) {
+    const std::size_t size = utf8_character_size(bytes);
+    if (size == 0) return false;
+    bytes.remove_prefix(size);
+  }
+  return true;
+}
+
 bool write_elements(JsonWriter& json, DType dtype, std::span<const std::byte> data) {
   switch (dtype) {
     case DType::boolean:
@@ -120,7 +130,10 @@ bool write_elements(JsonWriter& json, DType dtype, std::span<const std::byte> da
     case DType::f64:
       return write_floats<double>(json, data);
     case DType::bytes:
-      for (const std::string_view text : bytes_elements(data)) json.string(text);
+      for (const std::string_view text : bytes_elements(data)) {
+        if (!is_text(text)) return false;
+        json.string(text);
+      }
       return true;
     default:
       return false;
@@ -210,8 +223,9 @@ Status append_tensor_json(std::string& out, DType dtype, std::span<const std::by
   JsonWriter json(out);
   json.open_array();
   if (!write_elements(json, dtype, data)) {
-    return invalid(fmt::format(
-        "{} holds NaN or infinity, which JSON cannot carry; ask for it as binary data", label));
+    return invalid(
+        fmt::format("{} holds {}, which JSON cannot carry; ask for it as binary data", label,
+                    dtype == DType::bytes ? "bytes that are no text" : "NaN or infinity"));
   }
   json.close_array();
   return {};

@@ -26,7 +26,8 @@ Result<std::vector<std::byte>> tensor_from_json(std::string_view data, DType dty
 bool append_json_element(const JsonScalar& value, DType dtype, std::vector<std::byte>& out);
 bool append_json_element(const json::value& value, DType dtype, std::vector<std::byte>& out);
 
-// A flat array. invalid_argument for what JSON cannot carry: half precision, NaN, infinities.
+// A flat array. invalid_argument for what JSON cannot carry: half precision, NaN, infinities,
+// strings that are not UTF-8.
 Status append_tensor_json(std::string& out, DType dtype, std::span<const std::byte> data,
                           const Label& label);
 

@@ -16,7 +16,7 @@
 #include "api/errors.h"
 #include "api/kserve/datatypes.h"
 #include "api/kserve/tensor_json.h"
-#include "api/tfserving/feature_column.h"
+#include "api/tfserving/feature_input.h"
 #include "api/tfserving/request_inputs.h"
 #include "base/wire_reader.h"
 
@@ -49,11 +49,12 @@ bool read_feature(std::string_view bytes, Feature& feature) {
   return !reader.failed();
 }
 
-// The features of one example by the index of their input.
+// The features of one example by their index.
 class ExampleReader {
  public:
-  explicit ExampleReader(const ModelDescription& model) : ignores_others_(model.examples) {
-    for (std::size_t i = 0; i < model.inputs.size(); ++i) index_of_[model.inputs[i].name] = i;
+  ExampleReader(const ModelDescription& model, const std::deque<FeatureInput>& features)
+      : ignores_others_(model.examples) {
+    for (std::size_t i = 0; i < features.size(); ++i) index_of_[features[i].name()] = i;
   }
 
   // Adds to what is there; of two features of a name the later counts.
@@ -209,34 +210,28 @@ class Values {
   std::vector<std::byte> data_;
 };
 
-// One input and what the examples have of it.
-struct Column {
-  const TensorSpec& spec;
-  Values values;
-  FeatureColumn rows;
-
-  Status add(const Feature& feature) {
-    if (feature.kind == 0) return rows.add_missing();
-    if (!values.fits(feature.kind)) {
-      return invalid(fmt::format("input {} has {}, but the model takes {}", safe_name(spec.name),
-                                 kind_name(feature.kind), datatype_name(spec.dtype)),
-                     spec.name);
-    }
-    if (!values.read(feature)) {
-      return invalid(fmt::format("input {} is malformed, or has a value that is no {}",
-                                 safe_name(spec.name), datatype_name(spec.dtype)),
-                     spec.name);
-    }
-    const std::int64_t count[] = {values.count()};
-    return rows.add(count, values.data());
+Status add_feature(const Feature& feature, FeatureInput& input) {
+  if (feature.kind == 0) return input.add_missing();
+  Values values(input.dtype());
+  if (!values.fits(feature.kind)) {
+    return invalid(fmt::format("input {} has {}, but the model takes {}", safe_name(input.name()),
+                               kind_name(feature.kind), datatype_name(input.dtype())),
+                   input.name());
   }
-};
+  if (!values.read(feature)) {
+    return invalid(fmt::format("input {} is malformed, or has a value that is no {}",
+                               safe_name(input.name()), datatype_name(input.dtype())),
+                   input.name());
+  }
+  const std::int64_t count[] = {values.count()};
+  return input.add(count, values.data());
+}
 
 Status add_example(const ExampleReader& reader, std::string_view example,
-                   std::vector<Feature> features, std::deque<Column>& columns) {
+                   std::vector<Feature> features, std::deque<FeatureInput>& inputs) {
   if (Status read = reader.read(example, features); !read) return read;
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    if (Status added = columns[i].add(features[i]); !added) return added;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (Status added = add_feature(features[i], inputs[i]); !added) return added;
   }
   return {};
 }
@@ -258,22 +253,17 @@ Status read_examples(const SerialisedExamples& from, serving::TensorRequest& req
   }
   request.inputs.clear();
   RequestInputs inputs(request);
-  const ModelDescription& model = inputs.model();
-  const ExampleReader reader(model);
   std::size_t bytes_left = kMaxExampleBytes;
-  std::deque<Column> columns;
-  for (const TensorSpec& spec : model.inputs) {
-    columns.emplace_back(spec, Values(spec.dtype),
-                         FeatureColumn(spec, find_feature(model, spec.name), bytes_left));
-  }
-  std::vector<Feature> common(model.inputs.size());
+  auto features = feature_inputs(inputs.model(), bytes_left);
+  const ExampleReader reader(inputs.model(), features);
+  std::vector<Feature> common(features.size());
   if (Status read = reader.read(from.context, common); !read) return about(read, "the context");
   for (std::size_t i = 0; i < from.examples.size(); ++i) {
-    Status added = add_example(reader, from.examples[i], common, columns);
+    Status added = add_example(reader, from.examples[i], common, features);
     if (!added) return about(added, fmt::format("example {}", i));
   }
-  for (Column& column : columns) {
-    if (Status added = inputs.add(column.spec, column.rows.take()); !added) return added;
+  for (FeatureInput& feature : features) {
+    if (Status added = feature.put(inputs); !added) return added;
   }
   return {};
 }

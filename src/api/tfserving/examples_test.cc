@@ -9,6 +9,7 @@
 #include "api/fake_server.h"
 #include "api/kserve/tensor_json.h"
 #include "api/tfserving/feature_column.h"
+#include "api/tfserving/feature_input.h"
 #include "api/tfserving/request_inputs.h"
 #include "api/tfserving/results.h"
 #include "base/wire_reader.h"
@@ -224,6 +225,106 @@ TEST_F(ExamplesTest, OverRest) {
   const Answer about = server.ask(FakeServer::request("GET", "/v1/models/m/metadata"));
   EXPECT_NE(about.body.find(R"("inputs":{"inputs":{"dtype":"DT_STRING")"), std::string::npos)
       << "as the file has them: " << about.body;
+}
+
+// A model of a sparse feature of text and two ragged ones; of "q" it needs the splits alone.
+class FeatureListsTest : public testing::Test {
+ protected:
+  using Dims = std::vector<std::int64_t>;
+  using Kind = FeatureSpec::Kind;
+
+  const serving::NamedTensor& input(const std::string& name) {
+    const auto found = std::ranges::find(request.inputs, name, &serving::NamedTensor::name);
+    EXPECT_NE(found, request.inputs.end()) << name;
+    return found == request.inputs.end() ? none : *found;
+  }
+  Status read(std::vector<std::string_view> examples) {
+    request = {.model = *server.store.find("m")};
+    return read_examples({.examples = std::move(examples)}, request);
+  }
+
+  FakeServer server{
+      {}, [](const ModelSpec&, serving::FakeServable& servable) -> Status {
+        servable.tensors = std::make_unique<serving::FakeTensorModel>();
+        ModelDescription& d = servable.description;
+        d = serving::fake_tensor_description(0);
+        d.inputs = {{.name = "s/indices", .dtype = DType::i64, .shape = Shape{-1, 2}},
+                    {.name = "s/values", .dtype = DType::bytes, .shape = Shape{-1}},
+                    {.name = "s/shape", .dtype = DType::i64, .shape = Shape{2}},
+                    {.name = "r/values", .dtype = DType::f32, .shape = Shape{-1}},
+                    {.name = "r/row_splits", .dtype = DType::i32, .shape = Shape{-1}},
+                    {.name = "q/row_splits", .dtype = DType::i64, .shape = Shape{-1}}};
+        d.max_batch_size = 0;
+        d.examples.emplace();
+        d.examples->input = {.name = "inputs", .dtype = DType::bytes, .shape = Shape{-1}};
+        d.examples->features = {{.name = "s", .kind = Kind::sparse, .dtype = DType::bytes},
+                                {.name = "r", .kind = Kind::ragged, .dtype = DType::f32},
+                                {.name = "q", .kind = Kind::ragged, .dtype = DType::i64}};
+        return {};
+      }};
+  serving::TensorRequest request;
+  const serving::NamedTensor none{};
+};
+
+TEST_F(FeatureListsTest, AreTheirParts) {
+  const std::string first = example(feature("s", 1, field(1, "one") + field(1, "")) +
+                                    floats("r", {1, 2}) + feature("q", 3, field(1, "\x05\x06")));
+  const std::string second = example(feature("s", 1, ""));
+  const std::string third = example(feature("s", 1, field(1, "three")) + floats("r", {3}) +
+                                    field(1, field(1, "q") + field(2, "")));
+  const Status done = read({first, second, third});
+  ASSERT_TRUE(done) << done.error().message;
+  ASSERT_EQ(request.inputs.size(), 6u);
+  using Numbers = std::vector<std::int64_t>;
+  EXPECT_EQ(input("s/indices").dims, (Dims{3, 2}));
+  EXPECT_EQ(values<std::int64_t>(input("s/indices")), (Numbers{0, 0, 0, 1, 2, 0}));
+  EXPECT_EQ(input("s/values").dims, Dims{3});
+  EXPECT_EQ(bytes_elements(input("s/values").data),
+            (std::vector<std::string_view>{"one", "", "three"}));
+  EXPECT_EQ(values<std::int64_t>(input("s/shape")), (Numbers{3, 2}));
+  EXPECT_EQ(values<float>(input("r/values")), (std::vector<float>{1, 2, 3}));
+  EXPECT_EQ(values<std::int32_t>(input("r/row_splits")), (std::vector<std::int32_t>{0, 2, 2, 3}));
+  EXPECT_EQ(input("q/row_splits").dims, Dims{4});
+  EXPECT_EQ(values<std::int64_t>(input("q/row_splits")), (Numbers{0, 2, 2, 2}));
+
+  ASSERT_TRUE(read({""}));
+  EXPECT_EQ(input("s/indices").dims, (Dims{0, 2}));
+  EXPECT_EQ(values<std::int64_t>(input("s/shape")), (Numbers{1, 0}));
+}
+
+TEST_F(FeatureListsTest, RefusalsNameTheFeature) {
+  const Status kind = read({example(feature("s", 3, field(1, "\x01")))});
+  ASSERT_FALSE(kind);
+  EXPECT_EQ(kind.error().param, "s");
+  EXPECT_EQ(kind.error().message, "example 0: input 's' has integers, but the model takes BYTES");
+  EXPECT_FALSE(read({example(feature("r", 2, field(1, "123")))}));
+}
+
+TEST_F(FeatureListsTest, WhatTheyBecomeIsBounded) {
+  std::string wide;
+  wide.resize(4 << 20);
+  const std::string longest = example(feature("q", 3, field(1, wide)));
+  std::vector<std::string_view> examples(100, "");
+  ASSERT_TRUE(read({longest})) << "each byte is a number";
+  examples.push_back(longest);
+  const Status dense = read(examples);
+  ASSERT_FALSE(dense) << "as a tensor it has 101 rows of four million";
+  EXPECT_EQ(dense.error().kind, ErrorKind::too_large);
+  EXPECT_EQ(dense.error().param, "q");
+  EXPECT_FALSE(read({longest, longest, longest})) << "values and their indices";
+}
+
+TEST_F(FeatureListsTest, OfJson) {
+  const auto ask = [&](const std::string& examples) {
+    return server.post("/v1/models/m:classify", R"({"examples":)" + examples + "}");
+  };
+  const Answer nested = ask(R"([{"r":[[1.0]]}])");
+  EXPECT_EQ(nested.status, 400);
+  EXPECT_NE(nested.body.find("feature 'r': each example has a flat list"), std::string::npos)
+      << nested.body;
+  const Answer wrong = ask(R"([{"q":["text"]}])");
+  EXPECT_EQ(wrong.status, 400);
+  EXPECT_NE(wrong.body.find("'q'"), std::string::npos) << wrong.body;
 }
 
 // Of models that say nothing of examples the inputs are the features.

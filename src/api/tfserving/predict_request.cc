@@ -12,7 +12,7 @@
 #include "api/nested_tensor.h"
 #include "api/tensor_run.h"
 #include "api/tfserving/examples.h"
-#include "api/tfserving/feature_column.h"
+#include "api/tfserving/feature_input.h"
 #include "api/tfserving/request_inputs.h"
 #include "base/json.h"
 
@@ -139,12 +139,12 @@ Result<json::array> merged_examples(const json::object& body) {
   return merged;
 }
 
-Status add_feature(const json::object& example, const TensorSpec& spec, FeatureColumn& column) {
-  const json::value* value = example.if_contains(spec.name);
-  if (!value) return column.add_missing();
-  auto tensor = tensor_from_nested(*value, spec.dtype, "input " + safe_name(spec.name));
-  if (tensor) return column.add(tensor->dims, tensor->data);
-  tensor.error().param = spec.name;
+Status add_feature(const json::object& example, FeatureInput& feature) {
+  const json::value* value = example.if_contains(feature.name());
+  if (!value) return feature.add_missing();
+  auto tensor = tensor_from_nested(*value, feature.dtype(), "input " + safe_name(feature.name()));
+  if (tensor) return feature.add(tensor->dims, tensor->data);
+  tensor.error().param = feature.name();
   return pass(tensor);
 }
 
@@ -181,12 +181,11 @@ Status parse_examples(const net::HttpRequest& http, serving::TensorRequest& requ
     if (Status known = check_names(inputs, *examples); !known) return known;
   }
   std::size_t bytes_left = kMaxExampleBytes;
-  for (const TensorSpec& spec : model.inputs) {
-    FeatureColumn column(spec, find_feature(model, spec.name), bytes_left);
+  for (FeatureInput& feature : feature_inputs(model, bytes_left)) {
     for (const json::value& example : *examples) {
-      if (Status added = add_feature(example.as_object(), spec, column); !added) return added;
+      if (Status added = add_feature(example.as_object(), feature); !added) return added;
     }
-    if (Status added = inputs.add(spec, column.take()); !added) return added;
+    if (Status put = feature.put(inputs); !put) return put;
   }
   return {};
 }

@@ -29,12 +29,6 @@ std::vector<TensorSpec> tf_inputs(const ModelDescription& model) {
   return model.inputs;
 }
 
-const FeatureSpec* find_feature(const ModelDescription& model, std::string_view input) {
-  if (!model.examples) return nullptr;
-  const auto found = std::ranges::find(model.examples->features, input, &FeatureSpec::name);
-  return found == model.examples->features.end() ? nullptr : &*found;
-}
-
 Result<const TensorSpec*> RequestInputs::find(std::string_view name) const {
   if (model().examples && model().examples->input.name == name) return &model().examples->input;
   const auto found = std::ranges::find(model().inputs, name, &TensorSpec::name);

@@ -19,9 +19,6 @@ using JsonValues = std::vector<const json::value*>;
 // What clients of TensorFlow see as the inputs of a model: those of the SavedModel's file.
 std::vector<TensorSpec> tf_inputs(const ModelDescription& model);
 
-// How examples carry an input; null where the model says nothing of them.
-const FeatureSpec* find_feature(const ModelDescription& model, std::string_view input);
-
 // Adds one input after the other to a request, whose owner it becomes.
 class RequestInputs {
  public:

@@ -9,8 +9,6 @@
 namespace millrace::backends {
 namespace {
 
-using Dims = std::vector<std::int64_t>;
-
 constexpr int kMostCalls = 100;  // that a tensor is followed into
 
 struct FoundParser {
@@ -73,42 +71,77 @@ std::size_t default_size(const Dims& dims) {
   return static_cast<std::size_t>(product);
 }
 
-// Inputs: the examples, their names, keys, defaults of the dense features. ParseExample has an
-// input a key, ParseExampleV2 one for all keys of a kind (sparse, dense, ragged).
-std::optional<ExampleParser> read_parser(const FoundParser& found) {
-  const GraphNode& node = *found.node;
-  const bool is_v2 = node.op == "ParseExampleV2";
-  const std::size_t num_sparse = node.count(is_v2 ? "num_sparse" : "Nsparse");
-  const auto input = [&](std::size_t i) {
-    return i < node.inputs.size() ? found.graph->constant(node.inputs[i]) : std::string_view();
-  };
-  std::vector<std::string_view> keys;
-  if (is_v2) keys = strings_in(input(3));
-  for (std::size_t i = 0; !is_v2 && i < node.count("Ndense"); ++i) {
-    const auto key = strings_in(input(2 + num_sparse + i));
-    if (key.size() != 1) return std::nullopt;
-    keys.push_back(key[0]);
+// Reads what a parser's node says, by the inputs of its two forms: the examples, their names, then
+// of ParseExample an input a sparse key, one a dense key, one a default; of ParseExampleV2 one for
+// all keys of each kind (sparse, dense, ragged), then the defaults.
+class ParserReader {
+ public:
+  explicit ParserReader(const FoundParser& found)
+      : graph_(*found.graph), node_(*found.node), is_v2_(node_.op == "ParseExampleV2") {
+    parser_.node = found.name;
   }
-  const std::size_t first_default = is_v2 ? 5 : 2 + num_sparse + keys.size();
-  ExampleParser parser{.node = std::string(found.name)};
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    ExampleParser::Feature feature{.key = std::string(keys[i]),
-                                   .type = node.type_at("Tdense", i),
-                                   .dims = node.shape_at("dense_shapes", i)};
-    if (feature.dims) {
-      feature.default_value =
-          values_in(input(first_default + i), feature.type, default_size(*feature.dims));
+
+  // Nothing where the keys are no constants.
+  Result<std::optional<ExampleParser>> read() {
+    const std::size_t num_sparse = node_.count(is_v2_ ? "num_sparse" : "Nsparse");
+    const std::size_t num_dense = is_v2_ ? 0 : node_.count("Ndense");
+    const auto sparse = keys(2, num_sparse), dense = keys(is_v2_ ? 3 : 2 + num_sparse, num_dense);
+    const auto ragged = is_v2_ ? keys(4, 0) : std::optional(Keys());
+    if (!sparse || !dense || !ragged) return std::nullopt;
+    add(*sparse, "sparse_types", parser_.sparse);
+    add(*dense, "Tdense", parser_.dense);
+    add(*ragged, "ragged_value_types", parser_.ragged);
+    const std::size_t first = is_v2_ ? 5 : 2 + num_sparse + num_dense;
+    for (std::size_t i = 0; i < parser_.dense.size(); ++i) {
+      if (Status read = read_default(i, first + i, parser_.dense[i]); !read) return pass(read);
     }
-    parser.features.push_back(std::move(feature));
+    return std::move(parser_);
   }
-  return parser;
-}
+
+ private:
+  using Keys = std::vector<std::string_view>;
+
+  std::string_view input(std::size_t i) const {
+    return i < node_.inputs.size() ? graph_.constant(node_.inputs[i]) : std::string_view();
+  }
+  // All in one input, or one in each of `count`.
+  std::optional<Keys> keys(std::size_t first, std::size_t count) const {
+    if (is_v2_) return strings_in(input(first));
+    Keys all;
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto key = strings_in(input(first + i));
+      if (key.size() != 1) return std::nullopt;
+      all.push_back(key[0]);
+    }
+    return all;
+  }
+  void add(const Keys& keys, std::string_view types, std::vector<ExampleParser::Feature>& to) {
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      to.push_back({.key = std::string(keys[i]), .type = node_.type_at(types, i)});
+    }
+  }
+  Status read_default(std::size_t index, std::size_t from, ExampleParser::Feature& feature) const {
+    auto dims = node_.shape_at("dense_shapes", index);
+    if (!dims) return pass(dims);
+    feature.dims = *std::move(dims);
+    if (!feature.dims) return {};
+    auto value = values_in(input(from), feature.type, default_size(*feature.dims));
+    if (!value) return pass(value);
+    feature.default_value = *std::move(value);
+    return {};
+  }
+
+  const GraphNodes& graph_;
+  const GraphNode& node_;
+  const bool is_v2_;
+  ExampleParser parser_;
+};
 
 }  // namespace
 
 GraphDef::GraphDef(std::string_view bytes) : bytes_(bytes), nodes_(read_graph(bytes)) {}
 
-std::optional<Dims> GraphDef::dims_of(std::string_view tensor) const {
+Result<std::optional<Dims>> GraphDef::dims_of(std::string_view tensor) const {
   const auto node = nodes_.nodes.find(node_of(tensor));
   if (node == nodes_.nodes.end()) return std::nullopt;
   std::size_t output = 0;
@@ -119,10 +152,10 @@ std::optional<Dims> GraphDef::dims_of(std::string_view tensor) const {
   return node->second.shape_at("_output_shapes", output);
 }
 
-std::optional<ExampleParser> GraphDef::parser_of(std::string_view serialised) const {
+Result<std::optional<ExampleParser>> GraphDef::parser_of(std::string_view serialised) const {
   const ParserSearch search(bytes_, nodes_, node_of(serialised));
   if (search.found().size() != 1) return std::nullopt;
-  return read_parser(search.found()[0]);
+  return ParserReader(search.found()[0]).read();
 }
 
 }  // namespace millrace::backends

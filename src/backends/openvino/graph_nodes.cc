@@ -15,9 +15,6 @@ constexpr std::uint32_t kName = 1, kOp = 2, kInput = 3, kAttribute = 5;  // of N
 constexpr std::uint32_t kKey = 1, kValue = 2;                            // of a map's entry
 constexpr std::uint32_t kList = 1, kInt = 3, kTensor = 8, kCalled = 10;  // of AttrValue
 constexpr std::uint32_t kTypes = 6, kShapes = 7;                         // of its lists
-constexpr std::uint32_t kDim = 2, kSize = 1, kUnknownRank = 3;           // of TensorShapeProto
-
-using Dims = std::vector<std::int64_t>;
 
 // The last field of that number.
 std::optional<WireReader::Field> field_in(std::string_view message, std::uint32_t number) {
@@ -38,19 +35,6 @@ std::string_view bytes_in(std::string_view message, std::uint32_t number) {
 std::string_view attribute_of(const GraphNode& node, std::string_view name) {
   const auto found = node.attributes.find(name);
   return found == node.attributes.end() ? std::string_view() : found->second;
-}
-
-std::optional<Dims> read_shape(std::string_view bytes) {
-  Dims dims;
-  WireReader shape(bytes);
-  for (WireReader::Field part; shape.next(part);) {
-    if (part.number == kUnknownRank && part.value != 0) return std::nullopt;
-    if (part.number != kDim) continue;
-    const auto size = field_in(part.bytes, kSize);
-    dims.push_back(size ? static_cast<std::int64_t>(size->value) : 0);
-    if (dims.back() < -1) return std::nullopt;
-  }
-  return dims;
 }
 
 std::pair<std::string_view, GraphNode> read_node(std::string_view bytes) {
@@ -93,10 +77,11 @@ int GraphNode::type_at(std::string_view attribute, std::size_t index) const {
   return 0;
 }
 
-std::optional<Dims> GraphNode::shape_at(std::string_view attribute, std::size_t index) const {
+Result<std::optional<Dims>> GraphNode::shape_at(std::string_view attribute,
+                                                std::size_t index) const {
   WireReader reader(bytes_in(attribute_of(*this, attribute), kList));
   for (WireReader::Field field; reader.next(field);) {
-    if (field.number == kShapes && index-- == 0) return read_shape(field.bytes);
+    if (field.number == kShapes && index-- == 0) return read_tensor_shape(field.bytes);
   }
   return std::nullopt;
 }

@@ -9,6 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "backends/openvino/tensor_shape.h"
+#include "base/result.h"
+
 namespace millrace::backends {
 
 struct GraphNode {
@@ -21,8 +24,7 @@ struct GraphNode {
   std::string_view function(std::string_view attribute) const;
   std::string_view tensor(std::string_view attribute) const;
   int type_at(std::string_view attribute, std::size_t index) const;
-  std::optional<std::vector<std::int64_t>> shape_at(std::string_view attribute,
-                                                    std::size_t index) const;
+  Result<std::optional<Dims>> shape_at(std::string_view attribute, std::size_t index) const;
 };
 
 struct GraphNodes {

@@ -15,9 +15,11 @@
 #include <utility>
 
 #include "backends/batch_probe.h"
+#include "backends/openvino/feature_checks.h"
 #include "backends/openvino/graph_files.h"
 #include "backends/openvino/helper_threads.h"
 #include "backends/openvino/openvino_model.h"
+#include "backends/openvino/ov_strings.h"
 #include "backends/openvino/ov_types.h"
 #include "backends/openvino/signature_graphs.h"
 #include "backends/openvino/visible_state.h"
@@ -65,14 +67,21 @@ Status add_specs(const ov::CompiledModel& compiled, ModelDescription& out) {
   for (const auto& port : compiled.outputs()) {
     auto spec = spec_of(port, "output", is_onnx);
     if (!spec) return pass(spec);
-    // The CPU device copies strings as if they were numbers; both copies then free the same memory.
-    if (spec->dtype == DType::bytes) {
-      return invalid(fmt::format(
-          "output '{}' is of strings, which OpenVINO 2026.4 cannot give back safely", spec->name));
-    }
     out.outputs.push_back(*std::move(spec));
   }
   return {};
+}
+
+// The runtime's reader gives an output that has an input's name another: "x_1".
+void restore_names(const Signature& signature, ModelDescription& out) {
+  const auto has = [&](const std::string& name) {
+    return std::ranges::find(out.outputs, name, &TensorSpec::name) != out.outputs.end();
+  };
+  for (const SignatureTensor& tensor : signature.outputs) {
+    if (has(tensor.name)) continue;
+    const auto changed = std::ranges::find(out.outputs, tensor.name + "_1", &TensorSpec::name);
+    if (changed != out.outputs.end()) changed->name = tensor.name;
+  }
 }
 
 // They are the last inputs and outputs; the runtime may have named them after their neighbours.
@@ -159,6 +168,13 @@ Result<int> batch_of(const ModelSpec& spec, const std::shared_ptr<ov::Model>& mo
                      const ov::CompiledModel& compiled, const ModelDescription& description) {
   const int wanted = spec.max_batch_size > 0 ? spec.max_batch_size : kDefaultMaxBatch;
   if (spec.batch_axis == "none") return 0;
+  if (has_feature_parts(description)) {
+    if (spec.batch_axis != "0") return 0;
+    return invalid(
+        "axis 0 is said to be a batch (batch-axis), but sparse and ragged features have "
+        "rows of values",
+        "batch-axis");
+  }
   if (spec.batch_axis != "0") {
     return spec.max_batch_size != 1 && axis_0_is_batch(model, compiled, description) ? wanted : 0;
   }
@@ -366,6 +382,8 @@ GraphLoad::Loaded GraphLoad::load_graph(const SignatureGraph& graph, const Signa
   const std::shared_ptr<ov::Model>& model = graph.model;
   auto states = make_state_visible(model);
   if (!states) return invalid(fmt::format("'{}': {}", file_name(), states.error().message));
+  auto strings = StringCodes::encode(*model);
+  if (!strings) return invalid(fmt::format("'{}': {}", file_name(), strings.error().message));
   ModelDescription description = described(*model, signature);
   description.examples = graph.examples;
   progress(0.3, "compiling");
@@ -377,14 +395,17 @@ GraphLoad::Loaded GraphLoad::load_graph(const SignatureGraph& graph, const Signa
     added.error().message = fmt::format("'{}': {}", file_name(), added.error().message);
     return pass(added);
   }
+  restore_names(signature, description);
   name_states(*std::move(states), description);
   progress(0.8, "trying it out");
   const auto batch = batch_of(spec_, model, compiled, description);
   if (!batch) return std::unexpected(batch.error());
   description.max_batch_size = *batch;
+  if (*strings) (*strings)->describe(description);
   const bool company = is_first && wants_company(spec_, description);
   const bool may_run_short = may_be_short(description);
-  auto loaded = std::make_unique<OpenvinoModel>(core_, std::move(compiled), std::move(description));
+  auto loaded = std::make_unique<OpenvinoModel>(core_, std::move(compiled), std::move(description),
+                                                *std::move(strings));
   if (company) {
     progress(0.9, "compiling for requests side by side");
     add_company(*core_, model, spec_, *loaded);

@@ -11,6 +11,8 @@
 #include <openvino/op/reduce_mean.hpp>
 #include <openvino/op/reshape.hpp>
 #include <openvino/op/softmax.hpp>
+#include <openvino/op/string_tensor_pack.hpp>
+#include <openvino/op/string_tensor_unpack.hpp>
 #include <openvino/op/subtract.hpp>
 #include <openvino/openvino.hpp>
 
@@ -205,11 +207,23 @@ TEST(OpenvinoModel, AResultKeepsTheInputsItLooksInto) {
   }
 }
 
-TEST(OpenvinoBackend, RefusesOutputsOfStrings) {
+TEST(OpenvinoBackend, StringsAreStringsToClients) {
   const auto loaded =
       load_from(model_of(ov::element::string, {-1, 2}, [](const Node& x) { return x; }));
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_EQ((*loaded)->describe().inputs[0].dtype, DType::bytes);
+  EXPECT_EQ((*loaded)->describe().outputs[0].dtype, DType::bytes);
+  EXPECT_GT((*loaded)->describe().max_batch_size, 1);
+}
+
+TEST(OpenvinoBackend, RefusesWhatMakesStrings) {
+  const auto loaded = load_from(model_of(ov::element::string, {-1, 2}, [](const Node& x) -> Node {
+    const auto apart = std::make_shared<ov::op::v15::StringTensorUnpack>(x);
+    return std::make_shared<ov::op::v15::StringTensorPack>(apart->output(0), apart->output(1),
+                                                           apart->output(2));
+  }));
   ASSERT_FALSE(loaded);
-  EXPECT_NE(loaded.error().message.find("strings"), std::string::npos);
+  EXPECT_NE(loaded.error().message.find("output 'y' is of strings"), std::string::npos);
 }
 
 TEST(OpenvinoModel, InputsThatDoNotGoTogetherAreTheCallersFault) {

@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "backends/openvino/feature_checks.h"
+#include "backends/openvino/ov_strings.h"
 #include "backends/openvino/ov_types.h"
 #include "backends/short_runs.h"
 #include "base/clock.h"
@@ -58,12 +60,14 @@ bool is_lent(const InputTensor& input, const ov::element::Type& type) {
 class OpenvinoModel::Pool : public std::enable_shared_from_this<Pool> {
  public:
   Pool(ov::CompiledModel compiled, std::vector<DType> input_types, bool open_shapes,
-       std::size_t num_kept, std::shared_ptr<ShortRuns> short_runs)
+       std::size_t num_kept, std::shared_ptr<ShortRuns> short_runs,
+       std::shared_ptr<const StringCodes> strings)
       : compiled_(std::move(compiled)),
         input_types_(std::move(input_types)),
         open_shapes_(open_shapes),
         num_kept_(num_kept),
-        short_runs_(std::move(short_runs)) {}
+        short_runs_(std::move(short_runs)),
+        strings_(std::move(strings)) {}
 
   void infer(TensorBatch batch, bool here, TensorDone on_done);
   void close();
@@ -77,7 +81,9 @@ class OpenvinoModel::Pool : public std::enable_shared_from_this<Pool> {
   struct Slot {
     ov::InferRequest request;
     std::vector<OwnInput> inputs;  // for what is not lent
-    TensorBatch batch;             // the running execution
+    std::optional<CodedStrings> strings;
+    std::vector<std::vector<std::byte>> texts;  // outputs of strings
+    TensorBatch batch;                          // the running execution
     TensorDone on_done;
     std::optional<std::stop_callback<std::function<void()>>> on_stop;
     std::int64_t input_ns = 0;
@@ -88,10 +94,12 @@ class OpenvinoModel::Pool : public std::enable_shared_from_this<Pool> {
   std::unique_ptr<Slot> take();
   void give_back(std::unique_ptr<Slot> slot);
   Status set_inputs(Slot& slot);
+  bool fill(Slot& slot, std::size_t index, ov::Tensor& tensor) const;
   void run_here(std::unique_ptr<Slot> slot);
   void run_elsewhere(std::unique_ptr<Slot> slot);
   void finished(Slot* running, std::exception_ptr failure);
   TensorResult result_of(Slot& slot);
+  OutputTensor output_of(Slot& slot, std::size_t index) const;
   Error error_of(std::exception_ptr failure);
   static void end(std::unique_ptr<Slot> slot, Result<TensorResult> result);
 
@@ -105,6 +113,7 @@ class OpenvinoModel::Pool : public std::enable_shared_from_this<Pool> {
   std::vector<Slot*> running_;
   bool closed_ = false;
   const std::shared_ptr<ShortRuns> short_runs_;
+  const std::shared_ptr<const StringCodes> strings_;  // null: the graph has none that are coded
 };
 
 // Also frees what a burst has left behind. On a caller's thread: a request that is destroyed waits
@@ -126,11 +135,13 @@ std::unique_ptr<OpenvinoModel::Pool::Slot> OpenvinoModel::Pool::take() {
   auto slot = std::make_unique<Slot>();
   slot->request = compiled_.create_infer_request();
   slot->inputs.resize(input_types_.size());
+  if (strings_) slot->strings.emplace(*strings_);
   return slot;
 }
 
 void OpenvinoModel::Pool::give_back(std::unique_ptr<Slot> slot) {
   slot->batch = {};
+  slot->texts.clear();
   std::lock_guard lock(mutex_);
   if (!closed_) idle_.push_back(std::move(slot));
 }
@@ -141,12 +152,21 @@ void OpenvinoModel::Pool::end(std::unique_ptr<Slot> slot, Result<TensorResult> r
   on_done(std::move(result));
 }
 
+// The bytes of an input that is not lent.
+bool OpenvinoModel::Pool::fill(Slot& slot, std::size_t index, ov::Tensor& tensor) const {
+  const InputTensor& input = slot.batch.inputs[index];
+  if (!strings_ || !strings_->is_input(index)) return copy_in(input, tensor);
+  return slot.strings->encode(input, {tensor.data<std::int32_t>(), tensor.get_size()});
+}
+
 Status OpenvinoModel::Pool::set_inputs(Slot& slot) {
+  if (slot.strings) slot.strings->clear();
   for (std::size_t i = 0; i < slot.batch.inputs.size(); ++i) {
     const InputTensor& input = slot.batch.inputs[i];
-    const ov::element::Type type = element_type_of(input_types_[i]);
+    const bool is_coded = strings_ && strings_->is_input(i);
+    const ov::element::Type type = is_coded ? ov::element::i32 : element_type_of(input_types_[i]);
     OwnInput& own = slot.inputs[i];
-    if (is_lent(input, type)) {
+    if (!is_coded && is_lent(input, type)) {
       own.in_use = false;
       slot.request.set_input_tensor(i, ov::Tensor(type, shape_of(input.shape),
                                                   static_cast<const void*>(input.parts[0].data())));
@@ -155,7 +175,7 @@ Status OpenvinoModel::Pool::set_inputs(Slot& slot) {
     if (!own.tensor || own.shape != input.shape) {
       own = {.tensor = ov::Tensor(type, shape_of(input.shape)), .shape = input.shape};
     }
-    if (!copy_in(input, own.tensor)) {
+    if (!fill(slot, i, own.tensor)) {
       return invalid("an input's bytes are not what its shape says");
     }
     if (!std::exchange(own.in_use, true)) slot.request.set_input_tensor(i, own.tensor);
@@ -235,6 +255,7 @@ void OpenvinoModel::Pool::finished(Slot* running, std::exception_ptr failure) {
     Error error = error_of(std::current_exception());
     if (was_stopped) error = {.kind = ErrorKind::cancelled, .message = "the request was cancelled"};
     running->batch = {};
+    running->texts.clear();
     std::lock_guard lock(mutex_);
     if (closed_) error = {.kind = ErrorKind::unavailable, .message = "the model was unloaded"};
     idle_.emplace_back(running);
@@ -247,6 +268,19 @@ void OpenvinoModel::Pool::finished(Slot* running, std::exception_ptr failure) {
   if (running_.empty()) stopped_.notify_all();
 }
 
+OutputTensor OpenvinoModel::Pool::output_of(Slot& slot, std::size_t index) const {
+  const ov::Tensor tensor = slot.request.get_output_tensor(index);
+  OutputTensor output{.shape = shape_of(tensor.get_shape())};
+  if (tensor.get_size() == 0) return output;
+  if (strings_ && strings_->is_output(index)) {
+    output.data = slot.texts.emplace_back(
+        slot.strings->decode({tensor.data<const std::int32_t>(), tensor.get_size()}));
+  } else {
+    output.data = {static_cast<const std::byte*>(tensor.data()), tensor.get_byte_size()};
+  }
+  return output;
+}
+
 // The result's owner is the slot, and with it the inputs: where an operator does nothing, the
 // runtime gives the caller's own bytes back as the output.
 TensorResult OpenvinoModel::Pool::result_of(Slot& slot) {
@@ -255,14 +289,7 @@ TensorResult OpenvinoModel::Pool::result_of(Slot& slot) {
   TensorResult result{.input_ns = slot.input_ns, .infer_ns = ns_between(slot.started, computed)};
   const std::size_t num_outputs = compiled_.outputs().size();
   result.outputs.reserve(num_outputs);
-  for (std::size_t i = 0; i < num_outputs; ++i) {
-    const ov::Tensor tensor = slot.request.get_output_tensor(i);
-    OutputTensor output{.shape = shape_of(tensor.get_shape())};
-    if (tensor.get_size() > 0) {
-      output.data = {static_cast<const std::byte*>(tensor.data()), tensor.get_byte_size()};
-    }
-    result.outputs.push_back(output);
-  }
+  for (std::size_t i = 0; i < num_outputs; ++i) result.outputs.push_back(output_of(slot, i));
   result.owner = std::shared_ptr<const void>(
       static_cast<const void*>(&slot), [pool = shared_from_this()](const void* held) {
         pool->give_back(std::unique_ptr<Slot>(static_cast<Slot*>(const_cast<void*>(held))));
@@ -277,6 +304,8 @@ Error OpenvinoModel::Pool::error_of(std::exception_ptr failure) {
   } catch (const std::bad_alloc&) {
     return {.kind = ErrorKind::internal,
             .message = "there was not enough memory for the inference"};
+  } catch (const StringsTooLarge& e) {
+    return {.kind = ErrorKind::invalid_argument, .message = e.what()};
   } catch (const std::exception& e) {
     log_debug("inference failed: {}", e.what());
   } catch (...) {
@@ -326,11 +355,14 @@ bool has_one_row(const TensorBatch& batch) {
 }  // namespace
 
 OpenvinoModel::OpenvinoModel(std::shared_ptr<ov::Core> runtime, ov::CompiledModel compiled,
-                             ModelDescription description)
+                             ModelDescription description,
+                             std::shared_ptr<const StringCodes> strings)
     : runtime_(std::move(runtime)),
       description_(std::move(description)),
       graph_weight_bytes_(description_.weight_bytes),
+      strings_(std::move(strings)),
       short_runs_(std::make_shared<ShortRuns>()) {
+  has_feature_parts_ = has_feature_parts(description_);
   max_concurrency_ = most_at_once(compiled);
   pool_ = make_pool(std::move(compiled), max_concurrency_);
 }
@@ -345,9 +377,9 @@ std::shared_ptr<OpenvinoModel::Pool> OpenvinoModel::make_pool(ov::CompiledModel 
                                                               int num_running) {
   std::vector<DType> types;
   for (const TensorSpec& spec : description_.inputs) types.push_back(spec.dtype);
-  return std::make_shared<Pool>(std::move(compiled), std::move(types),
-                                leaves_sizes_open(description_),
-                                static_cast<std::size_t>(2 * num_running + 2), short_runs_);
+  return std::make_shared<Pool>(
+      std::move(compiled), std::move(types), leaves_sizes_open(description_),
+      static_cast<std::size_t>(2 * num_running + 2), short_runs_, strings_);
 }
 
 void OpenvinoModel::add_company(ov::CompiledModel compiled) {
@@ -370,6 +402,10 @@ void OpenvinoModel::add_signature(std::unique_ptr<Servable> signature) {
 }
 
 void OpenvinoModel::infer(TensorBatch batch, TensorDone on_done) {
+  if (has_feature_parts_) {
+    Status right = check_feature_parts(description_, batch.inputs);
+    if (!right) return on_done(pass(right));
+  }
   // Of merged requests the threads are better used side by side.
   const bool merged = std::ranges::any_of(
       batch.inputs, [](const InputTensor& input) { return input.parts.size() > 1; });

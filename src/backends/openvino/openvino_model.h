@@ -11,13 +11,15 @@
 namespace millrace::backends {
 
 class ShortRuns;
+class StringCodes;
 
 class OpenvinoModel final : public Servable, public TensorModel {
  public:
   // The description's inputs and outputs are the compiled model's, in its order. `runtime`: what
-  // compiled it; lives as long as the model.
+  // compiled it; lives as long as the model. `strings`: where numbers stand for strings in the
+  // graph, which the description has as strings; else null.
   OpenvinoModel(std::shared_ptr<ov::Core> runtime, ov::CompiledModel compiled,
-                ModelDescription description);
+                ModelDescription description, std::shared_ptr<const StringCodes> strings = nullptr);
   // The same graph once more, compiled to run executions of one row (where it is batchable) side by
   // side. Before the first infer.
   void add_company(ov::CompiledModel compiled);
@@ -47,6 +49,8 @@ class OpenvinoModel final : public Servable, public TensorModel {
   ModelDescription description_;
   const std::int64_t graph_weight_bytes_;
   const TextAssets text_;
+  const std::shared_ptr<const StringCodes> strings_;
+  bool has_feature_parts_ = false;
   int max_concurrency_ = 1;
   int max_in_company_ = 0;
   const std::shared_ptr<ShortRuns> short_runs_;

@@ -13,9 +13,9 @@ namespace millrace::backends {
 // The frontend converts them to an operator that stands for them; it cannot be computed.
 void teach_examples(ov::frontend::FrontEnd& frontend);
 
-// In a graph so converted: an input for each of the parser's features that the outputs need, in
+// In a graph so converted: inputs for the parser's features that the outputs need (FeatureSpec), in
 // place of the parser and of the input that it reads. Throws std::runtime_error where they need
-// something else of it, or another.
+// another parser, or features that no client could send.
 std::vector<FeatureSpec> enter_behind_parser(ov::Model& graph, const ExampleParser& parser);
 
 }  // namespace millrace::backends

@@ -19,7 +19,6 @@ constexpr std::uint32_t kTags = 4;                                   // of MetaI
 constexpr std::uint32_t kKey = 1, kValue = 2;                        // of a map's entry
 constexpr std::uint32_t kInputs = 1, kOutputs = 2, kMethod = 3;      // of SignatureDef
 constexpr std::uint32_t kName = 1, kType = 2, kShape = 3;            // of TensorInfo
-constexpr std::uint32_t kDim = 2, kUnknownRank = 3, kSize = 1;       // of TensorShapeProto
 
 struct MapEntry {
   std::string_view key, value;
@@ -34,51 +33,45 @@ bool read_entry(std::string_view bytes, MapEntry& entry) {
   return !reader.failed();
 }
 
-bool read_shape(std::string_view bytes, std::optional<std::vector<std::int64_t>>& dims) {
-  dims.emplace();
-  WireReader reader(bytes);
-  for (WireReader::Field field; reader.next(field);) {
-    if (field.number == kUnknownRank && field.value != 0) dims.reset();
-    if (field.number != kDim || !dims) continue;
-    std::int64_t size = 0;
-    WireReader dim(field.bytes);
-    for (WireReader::Field of_dim; dim.next(of_dim);) {
-      if (of_dim.number == kSize) size = static_cast<std::int64_t>(of_dim.value);
-    }
-    if (dim.failed()) return false;
-    dims->push_back(std::max<std::int64_t>(size, -1));
-  }
-  return !reader.failed();
+std::unexpected<Error> malformed() {
+  return invalid("the SavedModel's signatures are malformed");
 }
 
-bool read_tensor(std::string_view bytes, std::vector<SignatureTensor>& tensors) {
+Status read_tensor(std::string_view bytes, std::vector<SignatureTensor>& tensors) {
   MapEntry entry;
-  if (!read_entry(bytes, entry)) return false;
+  if (!read_entry(bytes, entry)) return malformed();
   SignatureTensor tensor{.name = std::string(entry.key)};
   WireReader reader(entry.value);
   for (WireReader::Field field; reader.next(field);) {
     if (field.number == kName) tensor.tensor = field.bytes;
     if (field.number == kType) tensor.type = static_cast<int>(field.value & 0xff);
-    if (field.number == kShape && !read_shape(field.bytes, tensor.dims)) return false;
+    if (field.number != kShape) continue;
+    auto dims = read_tensor_shape(field.bytes);
+    if (!dims) return pass(dims);
+    tensor.dims = *std::move(dims);
   }
+  if (reader.failed()) return malformed();
   tensors.push_back(std::move(tensor));
-  return !reader.failed();
+  return {};
 }
 
-bool read_signature(std::string_view bytes, std::vector<Signature>& signatures) {
+Status read_signature(std::string_view bytes, std::vector<Signature>& signatures) {
   MapEntry entry;
-  if (!read_entry(bytes, entry)) return false;
+  if (!read_entry(bytes, entry)) return malformed();
   Signature signature{.name = std::string(entry.key)};
   WireReader reader(entry.value);
   for (WireReader::Field field; reader.next(field);) {
+    Status read;
     if (field.number == kMethod) signature.method = field.bytes;
-    if (field.number == kInputs && !read_tensor(field.bytes, signature.inputs)) return false;
-    if (field.number == kOutputs && !read_tensor(field.bytes, signature.outputs)) return false;
+    if (field.number == kInputs) read = read_tensor(field.bytes, signature.inputs);
+    if (field.number == kOutputs) read = read_tensor(field.bytes, signature.outputs);
+    if (!read) return read;
   }
+  if (reader.failed()) return malformed();
   // What TensorFlow runs itself at load has neither.
   const bool is_asked = !signature.inputs.empty() && !signature.outputs.empty();
   if (is_asked && !signature.method.empty()) signatures.push_back(std::move(signature));
-  return !reader.failed();
+  return {};
 }
 
 bool is_for_serving(std::string_view meta_graph) {
@@ -105,16 +98,24 @@ std::string_view meta_graph_of(std::string_view file) {
   return first;
 }
 
-void complete(const GraphDef& graph, Signature& signature) {
+Status complete(const GraphDef& graph, Signature& signature) {
   SignatureTensor& first = signature.inputs.front();
-  if (signature.inputs.size() == 1) signature.parser = graph.parser_of(first.tensor);
+  if (signature.inputs.size() == 1) {
+    auto parser = graph.parser_of(first.tensor);
+    if (!parser) return pass(parser);
+    signature.parser = *std::move(parser);
+  }
   if (signature.parser) {  // some files say otherwise
     first.type = kTypeString;
     if (first.dims && first.dims->size() != 1) first.dims.reset();
   }
   for (SignatureTensor& input : signature.inputs) {
-    if (!input.dims) input.dims = graph.dims_of(input.tensor);
+    if (input.dims) continue;
+    auto dims = graph.dims_of(input.tensor);
+    if (!dims) return pass(dims);
+    input.dims = *std::move(dims);
   }
+  return {};
 }
 
 std::string tensor_entry(const SignatureTensor& tensor) {
@@ -145,14 +146,16 @@ Result<std::vector<Signature>> read_signatures(std::string_view file) {
   std::vector<Signature> signatures;
   std::string_view graph;
   WireReader reader(meta_graph_of(file));
-  bool right = true;
-  for (WireReader::Field field; right && reader.next(field);) {
+  for (WireReader::Field field; reader.next(field);) {
     if (field.number == kGraph) graph = field.bytes;
-    if (field.number == kSignatures) right = read_signature(field.bytes, signatures);
+    if (field.number != kSignatures) continue;
+    if (Status read = read_signature(field.bytes, signatures); !read) return pass(read);
   }
-  if (!right || reader.failed()) return invalid("the SavedModel's signatures are malformed");
+  if (reader.failed()) return malformed();
   const GraphDef nodes(graph);
-  for (Signature& signature : signatures) complete(nodes, signature);
+  for (Signature& signature : signatures) {
+    if (Status done = complete(nodes, signature); !done) return pass(done);
+  }
   std::ranges::sort(signatures, {}, [](const Signature& signature) {
     return std::pair(signature.name != kDefaultSignature, signature.name);
   });

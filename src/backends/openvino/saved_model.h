@@ -16,10 +16,10 @@ namespace millrace::backends {
 inline constexpr const char* kDefaultSignature = "serving_default";
 
 struct SignatureTensor {
-  std::string name{};                               // the signature's
-  std::string tensor{};                             // the graph's: "x:0"
-  int type = 0;                                     // of TensorFlow's DataType
-  std::optional<std::vector<std::int64_t>> dims{};  // none: any rank
+  std::string name{};          // the signature's
+  std::string tensor{};        // the graph's: "x:0"
+  int type = 0;                // of TensorFlow's DataType
+  std::optional<Dims> dims{};  // none: any rank
 };
 
 struct Signature {
@@ -30,7 +30,7 @@ struct Signature {
 };
 
 // Those with inputs and outputs, the default first, then by name. Empty where the file has none;
-// invalid_argument where it is malformed.
+// invalid_argument where it is malformed, be it a shape that a signature needs of the graph.
 Result<std::vector<Signature>> read_signatures(std::string_view file);
 
 // The same file with this signature as its default and only one.

@@ -101,6 +101,7 @@ std::string parser_nodes(const std::string& examples, int num_sparse = 0) {
   for (int i = 0; i < num_sparse; ++i) inputs.push_back("sparse_key");
   for (const char* dense : {"key_x", "key_z", "reshaped", "none"}) inputs.push_back(dense);
   return text_constant("key_x", {"x"}) + text_constant("key_z", {"z"}) +
+         text_constant("sparse_key", {"s"}) +
          constant("default_x", 1, {}, 5, std::string(kOne, 4)) + constant("none", 9, {0}, 10, "") +
          node("reshaped", "Reshape", {"default_x", "dims"}) +
          node("parse", "ParseExample", inputs, parser);
@@ -191,15 +192,37 @@ TEST(SavedModel, WhatAParserMakesOfExamples) {
     EXPECT_EQ(all->at(0).inputs[0].name, "inputs") << "as the file has it";
     const ExampleParser& parser = *all->at(0).parser;
     EXPECT_EQ(parser.node, "parse");
-    ASSERT_EQ(parser.features.size(), 2u);
-    EXPECT_EQ(parser.features[0].key, "x");
-    EXPECT_EQ(parser.features[0].dims, (std::vector<std::int64_t>{1}));
-    EXPECT_EQ(floats(parser.features[0].default_value), std::vector<float>{1});
-    EXPECT_EQ(parser.features[1].key, "z");
-    EXPECT_EQ(parser.features[1].type, 9);
-    EXPECT_EQ(parser.features[1].dims, (std::vector<std::int64_t>{2, 3}));
-    EXPECT_TRUE(parser.features[1].default_value.empty());
+    ASSERT_EQ(parser.dense.size(), 2u);
+    EXPECT_EQ(parser.dense[0].key, "x");
+    EXPECT_EQ(parser.dense[0].dims, (std::vector<std::int64_t>{1}));
+    EXPECT_EQ(floats(parser.dense[0].default_value), std::vector<float>{1});
+    EXPECT_EQ(parser.dense[1].key, "z");
+    EXPECT_EQ(parser.dense[1].type, 9);
+    EXPECT_EQ(parser.dense[1].dims, (std::vector<std::int64_t>{2, 3}));
+    EXPECT_TRUE(parser.dense[1].default_value.empty());
   }
+}
+
+TEST(SavedModel, FeaturesOfAllKinds) {
+  const std::string parser = attribute("num_sparse", number(3, 1)) +
+                             attribute("sparse_types", field(1, field(6, "\x07"))) +
+                             attribute("ragged_value_types", field(1, field(6, "\x01\x09"))) +
+                             attribute("ragged_split_types", field(1, field(6, "\x03\x09")));
+  const std::string graph =
+      node("in", "Placeholder", {}) + text_constant("sparse", {"s"}) + text_constant("dense", {}) +
+      text_constant("ragged", {"r", "q"}) +
+      node("parse", "ParseExampleV2", {"in", "names", "sparse", "dense", "ragged"}, parser);
+  const auto all =
+      read_signatures(saved_model(graph, signature("one", "inputs", tensor("in:0", 7, ""), "y")));
+  ASSERT_TRUE(all && all->at(0).parser);
+  const ExampleParser& found = *all->at(0).parser;
+  EXPECT_TRUE(found.dense.empty());
+  ASSERT_EQ(found.sparse.size(), 1u);
+  EXPECT_EQ(found.sparse[0].key, "s");
+  EXPECT_EQ(found.sparse[0].type, 7);
+  ASSERT_EQ(found.ragged.size(), 2u);
+  EXPECT_EQ(found.ragged[1].key, "q");
+  EXPECT_EQ(found.ragged[1].type, 9);
 }
 
 TEST(SavedModel, AParserWithinFunctions) {
@@ -211,12 +234,12 @@ TEST(SavedModel, AParserWithinFunctions) {
   EXPECT_FALSE(all->at(1).parser);
   const ExampleParser& parser = *all->at(0).parser;
   EXPECT_EQ(parser.node, "parse/v2");
-  ASSERT_EQ(parser.features.size(), 2u);
-  EXPECT_EQ(parser.features[0].key, "x");
-  EXPECT_EQ(floats(parser.features[0].default_value), std::vector<float>{1});
-  EXPECT_EQ(parser.features[1].key, "z");
-  EXPECT_EQ(parser.features[1].dims, (std::vector<std::int64_t>{-1}));
-  EXPECT_EQ(parser.features[1].default_value.size(), 8u) << "one element";
+  ASSERT_EQ(parser.dense.size(), 2u);
+  EXPECT_EQ(parser.dense[0].key, "x");
+  EXPECT_EQ(floats(parser.dense[0].default_value), std::vector<float>{1});
+  EXPECT_EQ(parser.dense[1].key, "z");
+  EXPECT_EQ(parser.dense[1].dims, (std::vector<std::int64_t>{-1}));
+  EXPECT_EQ(parser.dense[1].default_value.size(), 8u) << "one element";
 }
 
 TEST(SavedModel, WhatIsParsedIsAListOfStrings) {
@@ -297,7 +320,7 @@ TEST(SavedModel, TensorFlowServingsOwnFile) {
                     s.outputs[0].name + "=" + s.outputs[0].tensor);
     if (!s.parser) continue;
     shown.back() += " by " + s.parser->node;
-    for (const auto& feature : s.parser->features) {
+    for (const auto& feature : s.parser->dense) {
       shown.back() += " " + feature.key + (feature.default_value.empty() ? "" : "=");
     }
   }

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "backends/openvino/ov_examples.h"
+#include "backends/openvino/ov_tf_ops.h"
 #include "base/file.h"
 
 namespace millrace::backends {
@@ -119,6 +120,7 @@ SignatureGraph convert(const fs::path& folder, const Signature& signature) {
       ov::frontend::FrontEndManager().load_by_framework("tf");
   if (!frontend) throw std::runtime_error("the runtime has no reader of TensorFlow's files");
   if (signature.parser) teach_examples(*frontend);
+  teach_tf_ops(*frontend);
   // false: not mapped, a file that shrinks must not end the process.
   const auto model = frontend->load(folder.string(), false);
   const Places inputs = places_of(*model, signature.inputs);

@@ -2,17 +2,19 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
+#include "backends/openvino/tensor_shape.h"
 #include "base/wire_reader.h"
 
 namespace millrace::backends {
 namespace {
 
-// Of TensorProto, its shape and a dimension.
+// Of TensorProto.
 constexpr std::uint32_t kType = 1, kShape = 2, kContent = 4, kFloats = 5, kStrings = 8, kInts = 10;
-constexpr std::uint32_t kDim = 2, kSize = 1;
 
 constexpr std::size_t kMostBytes = std::size_t{1} << 20;
 
@@ -40,18 +42,12 @@ std::vector<std::string> elements_of(const WireReader::Field& field, int type) {
   return elements;
 }
 
-std::size_t elements_in(std::string_view shape) {
+// Nothing where a size is open, or there are too many.
+std::optional<std::size_t> elements_in(const std::optional<Dims>& shape) {
+  if (!shape) return std::nullopt;
   std::size_t product = 1;
-  WireReader reader(shape);
-  for (WireReader::Field dim; reader.next(dim);) {
-    if (dim.number != kDim) continue;
-    std::uint64_t size = 0;
-    WireReader of_dim(dim.bytes);
-    for (WireReader::Field field; of_dim.next(field);) {
-      if (field.number == kSize) size = field.value;
-    }
-    product = size > kMostBytes ? kMostBytes + 1 : product * static_cast<std::size_t>(size);
-    product = std::min(product, kMostBytes + 1);
+  for (const std::int64_t size : *shape) {
+    if (size < 0 || __builtin_mul_overflow(product, size, &product)) return std::nullopt;
   }
   return product;
 }
@@ -67,29 +63,36 @@ std::vector<std::string_view> strings_in(std::string_view tensor) {
   return strings;
 }
 
-std::vector<std::byte> values_in(std::string_view tensor, int type, std::size_t count) {
+Result<std::vector<std::byte>> values_in(std::string_view tensor, int type, std::size_t count) {
+  constexpr auto nothing = [] { return std::vector<std::byte>(); };
   std::uint64_t its_type = 0;
-  std::size_t its_count = 1;
+  std::optional<Dims> shape = Dims();
   std::string values, last;
   std::size_t given = 0;
   std::string_view content;
   WireReader reader(tensor);
   for (WireReader::Field field; reader.next(field);) {
     if (field.number == kType) its_type = field.value;
-    if (field.number == kShape) its_count = elements_in(field.bytes);
+    if (field.number == kShape) {
+      auto read = read_tensor_shape(field.bytes);
+      if (!read) return pass(read);
+      shape = *std::move(read);
+    }
     if (field.number == kContent) content = field.bytes;
     for (std::string& element : elements_of(field, type)) {
       values += element;
       last = std::move(element);
       ++given;
     }
-    if (values.size() > kMostBytes) return {};
+    if (values.size() > kMostBytes) return nothing();
   }
   const std::size_t width = type == kTypeInt64 ? sizeof(std::int64_t) : sizeof(float);
-  if (its_type != static_cast<std::uint64_t>(type) || its_count != count) return {};
-  if (given > count || count > kMostBytes / width) return {};
+  if (its_type != static_cast<std::uint64_t>(type) || elements_in(shape) != count) {
+    return nothing();
+  }
+  if (given > count || count > kMostBytes / width) return nothing();
   if (!content.empty() && type != kTypeString) {
-    if (content.size() != count * width) return {};
+    if (content.size() != count * width) return nothing();
     values = content;
     given = count;
   }
@@ -97,10 +100,10 @@ std::vector<std::byte> values_in(std::string_view tensor, int type, std::size_t 
   if (last.empty()) last.assign(width, '\0');
   for (; given < count; ++given) {
     values += last;
-    if (values.size() > kMostBytes) return {};
+    if (values.size() > kMostBytes) return nothing();
   }
   const auto bytes = std::as_bytes(std::span(values));
-  return {bytes.begin(), bytes.end()};
+  return std::vector(bytes.begin(), bytes.end());
 }
 
 }  // namespace millrace::backends
