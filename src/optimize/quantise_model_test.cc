@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <string>
 #include <vector>
 
-#include "models/forward_rig.h"
 #include "models/tiny_models.h"
 #include "optimize/layer_walk.h"
 #include "optimize/self_text.h"
@@ -28,32 +28,53 @@ struct Opened {
   models::ModelFiles files;
 };
 
-std::vector<int> positions(std::size_t count) {
-  std::vector<int> all(count);
-  for (std::size_t i = 0; i < count; ++i) all[i] = static_cast<int>(i);
-  return all;
-}
-
-std::vector<std::vector<float>> logits_of(const models::ModelFiles& files,
-                                          const std::vector<std::int32_t>& prompt,
-                                          Quantization quantization = Quantization::none) {
-  models::ForwardRig rig({.kernels = "auto", .quantization = quantization});
-  const Status loaded = rig.load(files);
-  EXPECT_TRUE(loaded.has_value()) << loaded.error().message;
-  return loaded ? rig.step({{0, prompt, positions(prompt.size())}})
-                : std::vector<std::vector<float>>();
-}
-
-double rms_difference(const std::vector<std::vector<float>>& a,
-                      const std::vector<std::vector<float>>& b) {
-  double sum = 0, count = 0;
-  for (std::size_t r = 0; r < a.size(); ++r) {
-    for (std::size_t i = 0; i < a[r].size(); ++i) {
-      sum += std::pow(static_cast<double>(a[r][i]) - static_cast<double>(b[r][i]), 2);
-      ++count;
-    }
+// Logits [tokens, vocab] of one pass over `prompt`, at most 64 tokens.
+std::vector<float> logits_of(const models::ModelFiles& files,
+                             const std::vector<std::int32_t>& prompt,
+                             Quantization quantization = Quantization::none,
+                             models::ActivationObserver* observer = nullptr) {
+  TestOps test("auto");
+  auto built = models::build_causal_model(
+      files, test.ops, {.max_position = 0, .quantization = quantization, .progress = {}});
+  EXPECT_TRUE(built.has_value()) << built.error().message;
+  if (!built) return {};
+  models::CausalModel& model = **built;
+  const models::DecoderConfig& config = model.config();
+  const auto count = static_cast<std::int32_t>(prompt.size());
+  std::vector<std::int32_t> rows(prompt.size());
+  std::iota(rows.begin(), rows.end(), 0);  // positions and slots, too
+  models::KvCache kv{.shape = {.kind = kernels::KvKind::f32,
+                               .block_tokens = 64,
+                               .kv_heads = config.num_kv_heads,
+                               .head_dim = config.head_dim},
+                     .layers = {}};
+  std::vector<Buffer> memory;
+  for (int layer = 0; layer < config.num_layers; ++layer) {
+    memory.emplace_back(test.ops.table.kv_block_bytes(kv.shape));
+    kv.layers.push_back(memory.back().data());
   }
-  return std::sqrt(sum / count);
+  const std::int32_t starts[] = {0, count}, block = 0;
+  model.reserve(test.ops, count, count);
+  model.set_observer(observer);
+  std::vector<float> logits(prompt.size() * static_cast<std::size_t>(config.vocab_size));
+  model.forward(test.ops,
+                {.tokens = prompt,
+                 .positions = rows,
+                 .slots = rows,
+                 .query_start = starts,
+                 .context_len = {starts + 1, 1},
+                 .block_table = {&block, 1},
+                 .block_table_stride = 1,
+                 .logit_rows = rows},
+                kv, logits.data());
+  return logits;
+}
+
+double rms_difference(const std::vector<float>& a, const std::vector<float>& b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    sum += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+  return std::sqrt(sum / static_cast<double>(a.size()));
 }
 
 // Of the tiny model's own vocabulary, in windows of 32.
@@ -154,7 +175,7 @@ TEST(QuantiseModel, GgufIsServedAsWritten) {
     expect_near(source, prompt, weights::FileFormat::gguf, quantization);
 }
 
-class LastBlock final : public models::ActivationObserver {
+class FirstLayer final : public models::ActivationObserver {
  public:
   void observe(models::ActivationPoint point, int layer, std::span<const float> values) override {
     using Point = models::ActivationPoint;
@@ -170,11 +191,8 @@ TEST(LayerWalk, GoesTheWayOfTheModel) {
   const weights::ScratchFolder folder;
   const models::TinyModel tiny = models::make_tiny_model("llama_gqa");
   const Opened source(folder.write("m.safetensors", safetensors_bytes(tiny)), tiny.config);
-  models::ForwardRig rig({.kernels = "auto"});
-  ASSERT_TRUE(rig.load(source.files).has_value());
-  LastBlock seen;
-  rig.model().set_observer(&seen);
-  rig.step({{0, tiny.prompt, positions(tiny.prompt.size())}});
+  FirstLayer seen;
+  logits_of(source.files, tiny.prompt, Quantization::none, &seen);
 
   const auto plan = models::plan_decoder(source.files);
   ASSERT_TRUE(plan.has_value());
