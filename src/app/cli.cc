@@ -216,6 +216,7 @@ class CommandLine {
         ->check(
             CLI::IsMember({"int8", "int4", "int4-g32", "int4-g64", "int4-g128"}).description(""))
         ->type_name("int8|int4|int4-g32|int4-g64|int4-g128");
+    app->add_flag("--pure", quantize.pure, "No matrix in 8 bits where 4 are asked for.");
     app->add_option("--text", quantize.text_file,
                     "Text like that it will meet. [the model writes some]")
         ->type_name("FILE");

@@ -43,6 +43,7 @@ struct PullCommand {
 struct QuantizeCommand {
   std::string model, output;
   std::string kind = "int4-g64";
+  bool pure = false;
   std::string text_file;  // empty: the model writes it
   std::int64_t tokens = 32'768, context = 512;
   std::int64_t threads = 0;

@@ -135,6 +135,7 @@ class Work {
     const double before = command_.text_file.empty() ? kTextShare : 0;
     return optimize::quantise_model({*folder.weights, folder.config}, ops, tokens,
                                     {.quantization = *models::quantization_from(command_.kind),
+                                     .pure = command_.pure,
                                      .context = context_,
                                      .rounding = {},
                                      .progress = [&](const std::string& step, double done) {

@@ -17,7 +17,7 @@
 namespace millrace::optimize {
 
 struct Rounding {
-  int sweeps = 3;         // of the improvement
+  int sweeps = 1;         // of the improvement
   double damping = 0.01;  // of the mean of H's diagonal, added to it
 };
 

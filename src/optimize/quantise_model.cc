@@ -115,12 +115,24 @@ class ModelQuantiser {
     return pack(DType::i8, n, k, tensor.bytes.data(), tensor.scales.data());
   }
 
-  void round_linear(const LinearSpec& spec, const std::vector<float>& moments,
+  DType kind_of(const LinearSpec& spec) const {
+    return models::quantised_kind(options_.quantization, spec.k);
+  }
+  // Of matrices that may get more than 4 bits. The rows of one tensor are of one kind.
+  DType finer_kind_of(const LinearSpec& spec) const {
+    return options_.pure || spec.total_rows != 0 ? kind_of(spec) : DType::i8;
+  }
+  // Errors that enter the residual stream first and last count most; every third layer between.
+  bool is_finer_layer(int layer) const {
+    const int num_layers = plan_.config.num_layers, edge = num_layers / 8;
+    return layer < edge || layer >= num_layers - edge || (layer - edge) % 3 == 2;
+  }
+
+  void round_linear(const LinearSpec& spec, DType kind, const std::vector<float>& moments,
                     models::Linear& linear) {
     if (spec.name.empty() || !source_.status()) return;
     const std::vector<float> rows = source_.rows(spec);
     if (rows.empty()) return;
-    const DType kind = models::quantised_kind(options_.quantization, spec.k);
     const RoundedMatrix rounded =
         round_matrix(ops_, kind, rows.data(), spec.n, spec.k, moments.data(), options_.rounding);
     put(place(spec, kind), spec, rounded);
@@ -141,14 +153,18 @@ class ModelQuantiser {
     const LayerMoments moments = walk_.measure(std::move(floats));
     const models::LayerLinears linears = models::layer_linears(config, plan_.names, layer);
     tell("rounding attention", 0.3);
-    round_linear(linears.q, moments.attention_input, rounded.q);
-    round_linear(linears.k, moments.attention_input, rounded.k);
-    round_linear(linears.v, moments.attention_input, rounded.v);
-    round_linear(linears.output, moments.attention, rounded.output);
+    const auto round = [&](const LinearSpec& spec, const std::vector<float>& seen,
+                           models::Linear& out) { round_linear(spec, kind_of(spec), seen, out); };
+    round(linears.q, moments.attention_input, rounded.q);
+    round(linears.k, moments.attention_input, rounded.k);
+    round_linear(linears.v, finer_kind_of(linears.v), moments.attention_input, rounded.v);
+    round(linears.output, moments.attention, rounded.output);
     tell("rounding MLP", 0.5);
-    round_linear(linears.gate, moments.mlp_input, rounded.gate);
-    round_linear(linears.up, moments.mlp_input, rounded.up);
-    round_linear(linears.down, moments.mlp, rounded.down);
+    round(linears.gate, moments.mlp_input, rounded.gate);
+    round(linears.up, moments.mlp_input, rounded.up);
+    round_linear(linears.down,
+                 is_finer_layer(layer) ? finer_kind_of(linears.down) : kind_of(linears.down),
+                 moments.mlp, rounded.down);
     if (!source_.status()) return source_.status();
     tell("passing", 0.9);
     if (layer + 1 < config.num_layers) walk_.pass(std::move(rounded));

@@ -17,6 +17,9 @@ namespace millrace::optimize {
 
 struct QuantiseOptions {
   models::Quantization quantization = models::Quantization::int4_g64;
+  // With 4 bits v, and the down of half of the layers, get 8 all the same: their products lose most
+  // (docs/decisions/0012). Pure: they do not.
+  bool pure = false;
   int context = 512;  // tokens that see each other
   Rounding rounding;
   // Called before each step; done is 0..1.

@@ -131,9 +131,9 @@ void expect_near(const Opened& source, const std::vector<std::int32_t>& prompt,
                  weights::FileFormat format, Quantization quantization) {
   TestOps test("auto");
   const weights::ScratchFolder folder;
-  const auto model =
-      quantise_model(source.files, test.ops, text_for(source.files, 256),
-                     {.quantization = quantization, .context = 32, .rounding = {}, .progress = {}});
+  const auto model = quantise_model(
+      source.files, test.ops, text_for(source.files, 256),
+      {.quantization = quantization, .pure = false, .context = 32, .rounding = {}, .progress = {}});
   ASSERT_TRUE(model.has_value()) << model.error().message;
   const auto path =
       folder.path() / (format == weights::FileFormat::gguf ? "out.gguf" : "out.safetensors");
@@ -149,7 +149,7 @@ void expect_near(const Opened& source, const std::vector<std::int32_t>& prompt,
   EXPECT_LT(error, 1.2 * plain);  // it was fitted on a text that is not the prompt
 
   const auto again = quantise_model(result.files, test.ops, text_for(source.files, 64),
-                                    {.context = 32, .rounding = {}, .progress = {}});
+                                    {.pure = true, .context = 32, .rounding = {}, .progress = {}});
   ASSERT_FALSE(again.has_value());
   EXPECT_NE(again.error().message.find("expected f32, f16 or bf16"), std::string::npos);
 }
