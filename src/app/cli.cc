@@ -204,8 +204,8 @@ class CommandLine {
   }
 
   void declare_quantize() {
-    CLI::App* app = program.add_subcommand(
-        "quantize", "Make a model of floats smaller: 4 or 8 bits a weight, fitted on text.");
+    CLI::App* app =
+        program.add_subcommand("quantize", "Make a model of floats smaller, fitted on text.");
     app->add_option("model", quantize.model, "Model folder, file, or name below models/.")
         ->required()
         ->type_name("MODEL");
