@@ -107,6 +107,7 @@ class CommandLine {
     declare_run();
     declare_models();
     declare_pull();
+    declare_quantize();
     declare_doctor();
     declare_bench();
     declare_shell();
@@ -202,6 +203,38 @@ class CommandLine {
         "An interrupted pull goes on where it was: run it again.");
   }
 
+  void declare_quantize() {
+    CLI::App* app =
+        program.add_subcommand("quantize", "Make a model of floats smaller, fitted on text.");
+    app->add_option("model", quantize.model, "Model folder, file, or name below models/.")
+        ->required()
+        ->type_name("MODEL");
+    app->add_option("--output", quantize.output, "A new folder, or a new .gguf file for GGUF.")
+        ->required()
+        ->type_name("PATH");
+    app->add_option("--kind", quantize.kind, "int4-g128 is the smallest, int8 the best. [int4-g64]")
+        ->check(
+            CLI::IsMember({"int8", "int4", "int4-g32", "int4-g64", "int4-g128"}).description(""))
+        ->type_name("int8|int4|int4-g32|int4-g64|int4-g128");
+    app->add_flag("--pure", quantize.pure, "No matrix in 8 bits where 4 are asked for.");
+    app->add_option("--text", quantize.text_file,
+                    "Text like that it will meet. [the model writes some]")
+        ->type_name("FILE");
+    app->add_option("--tokens", quantize.tokens, "How much of it is read. [32768]")
+        ->check(CLI::Range(64, 1 << 24).description(""))
+        ->type_name("N");
+    app->add_option("--context", quantize.context, "Tokens that are read together. [512]")
+        ->check(CLI::Range(16, 1 << 16).description(""))
+        ->type_name("N")
+        ->group(kRare);
+    app->add_option("--threads", quantize.threads, "Compute threads. [all cores]")
+        ->check(CLI::Range(1, 4096).description(""))
+        ->type_name("N");
+    app->add_option("--cpu-isa", quantize.cpu_isa, "Kernels to use. [auto]")
+        ->type_name("NAME")
+        ->group(kRare);
+  }
+
   void declare_doctor() {
     CLI::App* app =
         program.add_subcommand("doctor", "Check this machine and this build; say what to do.");
@@ -261,6 +294,7 @@ class CommandLine {
     if (name == "models") return models;
     if (name == "doctor") return doctor;
     if (name == "pull") return pull;
+    if (name == "quantize") return quantize;
     if (name == "bench") return BenchCommand{bench->remaining()};
     if (name == "completion") return completion;
     if (name == "man") return ManCommand{};
@@ -280,6 +314,7 @@ class CommandLine {
   RunCommand run;
   ModelsCommand models;
   PullCommand pull;
+  QuantizeCommand quantize;
   DoctorCommand doctor;
   CompletionCommand completion;
   CLI::App* bench = nullptr;

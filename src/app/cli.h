@@ -40,6 +40,15 @@ struct PullCommand {
   std::int64_t tries = 5;
   bool json = false;
 };
+struct QuantizeCommand {
+  std::string model, output;
+  std::string kind = "int4-g64";
+  bool pure = false;
+  std::string text_file;  // empty: the model writes it
+  std::int64_t tokens = 32'768, context = 512;
+  std::int64_t threads = 0;
+  std::string cpu_isa = "auto";
+};
 struct CompletionCommand {
   std::string shell;  // bash, zsh, fish
 };
@@ -54,9 +63,9 @@ struct ExitCommand {
   std::string text;
 };
 
-using Command =
-    std::variant<ServeCommand, RunCommand, ModelsCommand, DoctorCommand, PullCommand, BenchCommand,
-                 CompletionCommand, ManCommand, VersionCommand, ExitCommand>;
+using Command = std::variant<ServeCommand, RunCommand, ModelsCommand, DoctorCommand, PullCommand,
+                             QuantizeCommand, BenchCommand, CompletionCommand, ManCommand,
+                             VersionCommand, ExitCommand>;
 
 Command parse_command_line(int argc, const char* const* argv);
 

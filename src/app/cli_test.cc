@@ -129,6 +129,24 @@ TEST_F(CliTest, APromptMayLookLikeAFlag) {
   EXPECT_EQ(run.prompt, "--help-all");
 }
 
+TEST_F(CliTest, Quantize) {
+  const auto quantize = std::get<QuantizeCommand>(
+      parse({"quantize", "m", "--output", "o", "--kind", "int4-g128", "--text", "t", "--pure"}));
+  EXPECT_EQ(quantize.model, "m");
+  EXPECT_EQ(quantize.output, "o");
+  EXPECT_EQ(quantize.kind, "int4-g128");
+  EXPECT_EQ(quantize.text_file, "t");
+  EXPECT_TRUE(quantize.pure);
+  EXPECT_EQ(quantize.tokens, 32'768);
+  for (const std::vector<const char*>& wrong :
+       {std::vector<const char*>{"quantize", "m"},
+        {"quantize", "--output", "o"},
+        {"quantize", "m", "--output", "o", "--kind", "none"},
+        {"quantize", "m", "--output", "o", "--tokens", "1"}}) {
+    EXPECT_EQ(std::get<ExitCommand>(parse(wrong)).code, kExitUsage);
+  }
+}
+
 TEST_F(CliTest, PullModelsAndDoctor) {
   const auto pull = std::get<PullCommand>(
       parse({"pull", "hf:a/b:*.gguf@v1", "--to", "m", "--connections", "2", "--json"}));

@@ -10,6 +10,7 @@
 #include "app/man_page.h"
 #include "app/models_command.h"
 #include "app/pull_command.h"
+#include "app/quantize_command.h"
 #include "app/run_command.h"
 #include "app/serve_command.h"
 #include "base/log.h"
@@ -38,6 +39,7 @@ struct Execute {
   int operator()(const ModelsCommand& command) const { return models_command(command); }
   int operator()(const DoctorCommand& command) const { return doctor_command(command); }
   int operator()(const PullCommand& command) const { return pull_command(command); }
+  int operator()(const QuantizeCommand& command) const { return quantize_command(command); }
   int operator()(const CompletionCommand& command) const {
     fmt::print("{}", completion_script(describe_commands(), command.shell));
     return 0;

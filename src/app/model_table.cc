@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/settings.h"
 #include "models/registry.h"
+#include "models/weight_source.h"
 #include "serving/model_scan.h"
 #include "serving/text_model.h"
 
@@ -31,7 +32,8 @@ std::int64_t count_parameters(const weights::WeightFile& weights) {
   std::int64_t sum = 0;
   for (const std::string& name : weights.names()) {
     const TensorView* tensor = weights.find(name);
-    if (tensor && !(is_buffer(name) && tensor->shape.rank() != 2))
+    if (tensor && !name.ends_with(models::kScaleSuffix) &&
+        !(is_buffer(name) && tensor->shape.rank() != 2))
       sum += tensor->shape.num_elements();
   }
   return sum;

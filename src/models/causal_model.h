@@ -32,19 +32,21 @@ struct KvCache {
 
 // Sees activations as they are computed: calibration and layer-by-layer tests.
 enum class ActivationPoint : std::uint8_t {
-  embedding,   // [rows, hidden], layer -1
-  q,           // [rows, heads * head_dim], after RoPE
-  k,           // [rows, kv_heads * head_dim], after RoPE
-  v,           // [rows, kv_heads * head_dim]
-  attention,   // [rows, heads * head_dim], before the output projection
-  mlp,         // [rows, intermediate], before the down projection
-  block,       // [rows, hidden]: the residual stream after the layer
-  final_norm,  // [rows, hidden], layer -1
+  embedding,        // [rows, hidden], layer -1
+  attention_input,  // [rows, hidden]: what q, k and v are made of
+  q,                // [rows, heads * head_dim], after RoPE
+  k,                // [rows, kv_heads * head_dim], after RoPE
+  v,                // [rows, kv_heads * head_dim]
+  attention,        // [rows, heads * head_dim], before the output projection
+  mlp_input,        // [rows, hidden], before the gate and up projections
+  mlp,              // [rows, intermediate], before the down projection
+  block,            // [rows, hidden]: the residual stream after the layer
+  final_norm,       // [rows, hidden], layer -1
 };
 class ActivationObserver {
  public:
   virtual ~ActivationObserver() = default;
-  // In the last layer, from `mlp` on, the rows are those of ForwardBatch::logit_rows.
+  // In the last layer, from `mlp_input` on, the rows are those of ForwardBatch::logit_rows.
   virtual void observe(ActivationPoint point, int layer, std::span<const float> values) = 0;
 };
 

@@ -73,26 +73,39 @@ void Decoder::forward(kernels::Ops& ops, const ForwardBatch& batch, const KvCach
   check_batch(batch, kv);
   const int tokens = static_cast<int>(batch.tokens.size());
   Stream stream{hidden_.as<float>(), attention_.as<float>(), tokens};
-  embed(ops, batch);
-  for (int index = 0; index < config_.num_layers; ++index) {
-    const LayerWeights& layer = weights_.layers[static_cast<std::size_t>(index)];
-    project_qkv(ops, layer, batch);
-    attend(ops, batch, kv, index);
-    if (index + 1 == config_.num_layers) {
-      if (batch.logit_rows.empty()) return;
-      stream = pick_rows(batch);
-    }
-    kernels::gemm(ops, output_product(layer, stream));
-    mlp(ops, layer, stream, index);
-    report(ActivationPoint::block, index, stream.hidden, stream.rows, config_.hidden_size);
+  embed(ops, batch, stream.hidden);
+  for (int layer = 0; layer < config_.num_layers; ++layer) {
+    const bool last = layer + 1 == config_.num_layers;
+    project_qkv(ops, stream.hidden, batch, layer);
+    store_kv(ops, batch, kv, layer);
+    if (last && batch.logit_rows.empty()) return;  // only this layer's K and V were wanted
+    attend(ops, batch, kv, layer);
+    if (last) stream = pick_rows(batch);
+    finish_layer(ops, stream, layer);
   }
   head(ops, stream, logits);
 }
 
-void Decoder::embed(kernels::Ops& ops, const ForwardBatch& batch) {
+void Decoder::run_layer(kernels::Ops& ops, const ForwardBatch& batch, const KvCache& kv, int layer,
+                        float* hidden) {
+  check_batch(batch, kv);
+  const Stream stream{hidden, attention_.as<float>(), static_cast<int>(batch.tokens.size())};
+  project_qkv(ops, hidden, batch, layer);
+  store_kv(ops, batch, kv, layer);
+  attend(ops, batch, kv, layer);
+  finish_layer(ops, stream, layer);
+}
+
+void Decoder::finish_layer(kernels::Ops& ops, const Stream& stream, int layer) {
+  const LayerWeights& weights = weights_.layers[static_cast<std::size_t>(layer)];
+  kernels::gemm(ops, output_product(weights, stream));
+  mlp(ops, weights, stream, layer);
+  report(ActivationPoint::block, layer, stream.hidden, stream.rows, config_.hidden_size);
+}
+
+void Decoder::embed(kernels::Ops& ops, const ForwardBatch& batch, float* hidden) {
   const int tokens = static_cast<int>(batch.tokens.size());
   const int width = config_.hidden_size;
-  float* hidden = hidden_.as<float>();
   kernels::gather_rows(ops, {.weight = &weights_.embedding.packed(),
                              .ids = batch.tokens.data(),
                              .count = tokens,
@@ -159,18 +172,21 @@ void Decoder::rotate(kernels::Ops& ops, float* x, int heads, const ForwardBatch&
                       .sine = rope_.sine.as<float>()});
 }
 
-void Decoder::project_qkv(kernels::Ops& ops, const LayerWeights& layer, const ForwardBatch& batch) {
+void Decoder::project_qkv(kernels::Ops& ops, const float* hidden, const ForwardBatch& batch,
+                          int layer) {
+  const LayerWeights& weights = weights_.layers[static_cast<std::size_t>(layer)];
   const int tokens = static_cast<int>(batch.tokens.size());
   float* q = q_.as<float>();
   float* k = k_.as<float>();
-  GemmArgs product = qkv_product(layer, tokens);
+  GemmArgs product = qkv_product(weights, tokens);
   const kernels::Operand operand = take_operand(ops, product);
-  normalise(ops, layer.attention_norm, hidden_.as<float>(), normed_.as<float>(), tokens,
-            config_.hidden_size, operand);
+  normalise(ops, weights.attention_norm, hidden, normed_.as<float>(), tokens, config_.hidden_size,
+            operand);
+  report(ActivationPoint::attention_input, layer, normed_.as<float>(), tokens, config_.hidden_size);
   gemm_by_kind(ops, product);
   if (config_.qk_norm) {
-    normalise(ops, layer.q_norm, q, q, tokens * config_.num_heads, config_.head_dim);
-    normalise(ops, layer.k_norm, k, k, tokens * config_.num_kv_heads, config_.head_dim);
+    normalise(ops, weights.q_norm, q, q, tokens * config_.num_heads, config_.head_dim);
+    normalise(ops, weights.k_norm, k, k, tokens * config_.num_kv_heads, config_.head_dim);
   }
   if (config_.position == PositionKind::rope) {
     rotate(ops, q, config_.num_heads, batch);
@@ -178,9 +194,8 @@ void Decoder::project_qkv(kernels::Ops& ops, const LayerWeights& layer, const Fo
   }
 }
 
-void Decoder::attend(kernels::Ops& ops, const ForwardBatch& batch, const KvCache& kv, int layer) {
+void Decoder::store_kv(kernels::Ops& ops, const ForwardBatch& batch, const KvCache& kv, int layer) {
   const int tokens = static_cast<int>(batch.tokens.size());
-  void* layer_kv = kv.layers[static_cast<std::size_t>(layer)];
   report(ActivationPoint::q, layer, q_.as<float>(), tokens, q_width());
   report(ActivationPoint::k, layer, k_.as<float>(), tokens, kv_width());
   report(ActivationPoint::v, layer, v_.as<float>(), tokens, kv_width());
@@ -191,10 +206,13 @@ void Decoder::attend(kernels::Ops& ops, const ForwardBatch& batch, const KvCache
                           .v_stride = kv_width(),
                           .tokens = tokens,
                           .slots = batch.slots.data(),
-                          .layer_kv = layer_kv});
-  const bool last = layer + 1 == config_.num_layers;
-  if (last && batch.logit_rows.empty()) return;  // only this layer's K and V were wanted
-  kernels::attention(ops, attention_args(batch, kv.shape, layer_kv));
+                          .layer_kv = kv.layers[static_cast<std::size_t>(layer)]});
+}
+
+void Decoder::attend(kernels::Ops& ops, const ForwardBatch& batch, const KvCache& kv, int layer) {
+  const int tokens = static_cast<int>(batch.tokens.size());
+  kernels::attention(ops,
+                     attention_args(batch, kv.shape, kv.layers[static_cast<std::size_t>(layer)]));
   report(ActivationPoint::attention, layer, attention_.as<float>(), tokens, q_width());
 }
 
@@ -215,6 +233,7 @@ void Decoder::mlp(kernels::Ops& ops, const LayerWeights& layer, const Stream& st
   if (normed.form != 0) up.out_operand = take_operand(ops, down);
   normalise(ops, layer.mlp_norm, stream.hidden, normed_.as<float>(), stream.rows,
             config_.hidden_size, normed);
+  report(ActivationPoint::mlp_input, index, normed_.as<float>(), stream.rows, config_.hidden_size);
   kernels::gemm(ops, up);
   report(ActivationPoint::mlp, index, mlp_.as<float>(), stream.rows, config_.intermediate_size);
   kernels::gemm(ops, down);

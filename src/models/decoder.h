@@ -22,6 +22,13 @@ class Decoder final : public CausalModel {
   void reserve(kernels::Ops& ops, int max_tokens, int max_logit_rows) override;
   void forward(kernels::Ops& ops, const ForwardBatch& batch, const KvCache& kv,
                float* logits) override;
+  // Parts of forward(), for a model that is run layer by layer over many sequences, each with its
+  // own KvCache: `weights` may then lack what the other parts need. hidden: [tokens, hidden], all
+  // rows.
+  void embed(kernels::Ops& ops, const ForwardBatch& batch, float* hidden);
+  void run_layer(kernels::Ops& ops, const ForwardBatch& batch, const KvCache& kv, int layer,
+                 float* hidden);
+
   std::int64_t weight_bytes() const override { return weights_.bytes; }
   std::int64_t num_parameters() const override { return weights_.num_parameters; }
 
@@ -50,10 +57,12 @@ class Decoder final : public CausalModel {
                                         const void* layer_kv);
 
   void check_batch(const ForwardBatch& batch, const KvCache& kv) const;
-  void embed(kernels::Ops& ops, const ForwardBatch& batch);
-  void project_qkv(kernels::Ops& ops, const LayerWeights& layer, const ForwardBatch& batch);
+  void project_qkv(kernels::Ops& ops, const float* hidden, const ForwardBatch& batch, int layer);
+  void store_kv(kernels::Ops& ops, const ForwardBatch& batch, const KvCache& kv, int layer);
   void attend(kernels::Ops& ops, const ForwardBatch& batch, const KvCache& kv, int layer);
   Stream pick_rows(const ForwardBatch& batch);
+  // From the attention's output to the end of the layer.
+  void finish_layer(kernels::Ops& ops, const Stream& stream, int layer);
   void mlp(kernels::Ops& ops, const LayerWeights& layer, const Stream& stream, int index);
   void head(kernels::Ops& ops, const Stream& stream, float* logits);
   void normalise(kernels::Ops& ops, const Norm& norm, const float* x, float* out, int rows,

@@ -54,7 +54,10 @@ void Decoder::reserve_scratch(kernels::Ops& ops) {
     grow(up_product(layer, max_tokens_));
     grow(down_product(layer, stream));
   }
-  grow(head_product(max_logit_rows_, nullptr));
+  if (const kernels::GemmArgs head = head_product(max_logit_rows_, nullptr);
+      head.parts[0].weight->data) {
+    grow(head);
+  }
 
   // One long prompt, and as many decoding sequences as there are logit rows.
   const int block_tokens = 16;

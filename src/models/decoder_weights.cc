@@ -16,69 +16,64 @@ std::string at_layer(std::string_view pattern, int layer) {
   return name;
 }
 
-void load_attention(const DecoderConfig& config, const TensorNames& names, int layer,
-                    WeightSource& source, LayerWeights& out) {
-  const bool layer_norm = config.norm == NormKind::layer;
+}  // namespace
+
+LayerLinears layer_linears(const DecoderConfig& config, const TensorNames& names, int layer) {
   const int hidden = config.hidden_size;
   const int q_width = config.num_heads * config.head_dim;
   const int kv_width = config.num_kv_heads * config.head_dim;
-  out.attention_norm = source.norm(at_layer(names.attention_norm, layer), hidden, layer_norm);
-
-  LinearSpec q{.n = q_width, .k = hidden, .bias = config.qkv_bias, .transposed = names.transposed};
-  LinearSpec k = q;
-  k.n = kv_width;
-  LinearSpec v = k;
-  if (names.qkv.empty()) {
-    q.name = at_layer(names.q, layer);
-    k.name = at_layer(names.k, layer);
-    v.name = at_layer(names.v, layer);
-  } else {
-    q.name = k.name = v.name = at_layer(names.qkv, layer);
-    q.total_rows = k.total_rows = v.total_rows = q_width + 2 * kv_width;
-    k.first_row = q_width;
-    v.first_row = q_width + kv_width;
+  const auto linear = [&](const std::string& name, int n, int k, bool bias) {
+    return LinearSpec{.name = at_layer(name, layer),
+                      .n = n,
+                      .k = k,
+                      .bias = bias,
+                      .transposed = names.transposed};
+  };
+  LayerLinears all;
+  const bool fused = !names.qkv.empty();
+  all.q = linear(fused ? names.qkv : names.q, q_width, hidden, config.qkv_bias);
+  all.k = linear(fused ? names.qkv : names.k, kv_width, hidden, config.qkv_bias);
+  all.v = linear(fused ? names.qkv : names.v, kv_width, hidden, config.qkv_bias);
+  if (fused) {
+    all.q.total_rows = all.k.total_rows = all.v.total_rows = q_width + 2 * kv_width;
+    all.k.first_row = q_width;
+    all.v.first_row = q_width + kv_width;
   }
-  out.q = source.linear(q);
-  out.k = source.linear(k);
-  out.v = source.linear(v);
+  all.output = linear(names.output, hidden, q_width, config.output_bias);
+  if (config.gated_mlp) {
+    all.gate = linear(names.gate, config.intermediate_size, hidden, config.mlp_bias);
+  }
+  all.up = linear(names.up, config.intermediate_size, hidden, config.mlp_bias);
+  all.down = linear(names.down, hidden, config.intermediate_size, config.mlp_bias);
+  return all;
+}
+
+LayerWeights load_layer_weights(const DecoderConfig& config, const TensorNames& names, int layer,
+                                WeightSource& source) {
+  const bool layer_norm = config.norm == NormKind::layer;
+  const LayerLinears linears = layer_linears(config, names, layer);
+  LayerWeights out;
+  out.attention_norm =
+      source.norm(at_layer(names.attention_norm, layer), config.hidden_size, layer_norm);
+  out.q = source.linear(linears.q);
+  out.k = source.linear(linears.k);
+  out.v = source.linear(linears.v);
   if (config.qk_norm) {
     out.q_norm = source.norm(at_layer(names.q_norm, layer), config.head_dim, false);
     out.k_norm = source.norm(at_layer(names.k_norm, layer), config.head_dim, false);
   }
-  out.output = source.linear({.name = at_layer(names.output, layer),
-                              .n = hidden,
-                              .k = q_width,
-                              .bias = config.output_bias,
-                              .transposed = names.transposed});
-}
-
-void load_mlp(const DecoderConfig& config, const TensorNames& names, int layer,
-              WeightSource& source, LayerWeights& out) {
-  const bool layer_norm = config.norm == NormKind::layer;
-  const int hidden = config.hidden_size;
-  out.mlp_norm = source.norm(at_layer(names.mlp_norm, layer), hidden, layer_norm);
-  const LinearSpec up{.name = at_layer(names.up, layer),
-                      .n = config.intermediate_size,
-                      .k = hidden,
-                      .bias = config.mlp_bias,
-                      .transposed = names.transposed};
+  out.output = source.linear(linears.output);
+  out.mlp_norm = source.norm(at_layer(names.mlp_norm, layer), config.hidden_size, layer_norm);
   if (config.gated_mlp) {
-    LinearSpec gate = up;
-    gate.name = at_layer(names.gate, layer);
-    std::vector<Linear> both = source.fused_linears({gate, up});
+    std::vector<Linear> both = source.fused_linears({linears.gate, linears.up});
     out.gate = std::move(both[0]);
     out.up = std::move(both[1]);
   } else {
-    out.up = source.linear(up);
+    out.up = source.linear(linears.up);
   }
-  out.down = source.linear({.name = at_layer(names.down, layer),
-                            .n = hidden,
-                            .k = config.intermediate_size,
-                            .bias = config.mlp_bias,
-                            .transposed = names.transposed});
+  out.down = source.linear(linears.down);
+  return out;
 }
-
-}  // namespace
 
 Result<DecoderWeights> load_decoder_weights(const DecoderConfig& config, const TensorNames& names,
                                             WeightSource& source) {
@@ -93,9 +88,7 @@ Result<DecoderWeights> load_decoder_weights(const DecoderConfig& config, const T
     weights.positions = source.table(names.positions, config.max_position, config.hidden_size);
   }
   for (int layer = 0; layer < config.num_layers && source.status(); ++layer) {
-    LayerWeights& out = weights.layers.emplace_back();
-    load_attention(config, names, layer, source, out);
-    load_mlp(config, names, layer, source, out);
+    weights.layers.push_back(load_layer_weights(config, names, layer, source));
   }
   weights.final_norm =
       source.norm(names.final_norm, config.hidden_size, config.norm == NormKind::layer);

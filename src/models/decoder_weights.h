@@ -38,6 +38,19 @@ struct DecoderWeights {
   std::int64_t num_parameters = 0;
 };
 
+// The matrices of one layer as the file has them. Those that read the same x stand together.
+struct LayerLinears {
+  LinearSpec q, k, v;
+  LinearSpec output;
+  LinearSpec gate, up;  // gate has no name unless config.gated_mlp
+  LinearSpec down;
+};
+LayerLinears layer_linears(const DecoderConfig& config, const TensorNames& names, int layer);
+
+// One layer of those that load_decoder_weights() loads; source.status() says what was wrong.
+LayerWeights load_layer_weights(const DecoderConfig& config, const TensorNames& names, int layer,
+                                WeightSource& source);
+
 // Loads every tensor that `config` implies. A missing or misshapen tensor, or a file with more
 // layers than the config says, is an error that names it. `config` has passed check_decoder_config.
 Result<DecoderWeights> load_decoder_weights(const DecoderConfig& config, const TensorNames& names,

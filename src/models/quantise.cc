@@ -13,21 +13,13 @@ namespace millrace::models {
 namespace {
 
 constexpr int kNibbles = 32;  // that lie together, the first half in the low ones
+constexpr std::size_t kWidestGroup = 128;
 constexpr float kLevels = 15;
-
-float as_half(float x) {
-  return f32_from_f16(f16_from_f32(x));
-}
 
 void put_half(float x, std::byte* to) {
   const std::uint16_t half = f16_from_f32(x);
   std::memcpy(to, &half, sizeof half);
 }
-
-// w ≈ d·q + m with q in 0..15.
-struct Affine {
-  float d = 0, m = 0;
-};
 
 // Codes of a group by one pair. Rounds half up, which SSE2 can do without a call.
 struct Coder {
@@ -39,60 +31,37 @@ struct Coder {
 };
 
 // The pair that fits best where the codes that `start` gives are kept (least squares), and what
-// error it leaves. `total` and `squares` are Σx and Σx².
+// error it leaves.
 struct Fit {
   Affine pair;
   float error = 0;
 };
-Fit refit(const float* x, int count, const Affine& start, float total, float squares) {
+
+// Values and their importance, and the sums that do not depend on codes.
+struct Group {
+  const float *x, *importance;
+  int count;
+  float weight = 0, total = 0, squares = 0;  // Σw, Σwx and Σwx²
+};
+
+Fit refit(const Group& group, const Affine& start) {
   const Coder coder(start);
   float q1 = 0, q2 = 0, xq = 0;
-  for (int i = 0; i < count; ++i) {
-    const auto q = static_cast<float>(coder.code(x[i]));
-    q1 += q;
-    q2 += q * q;
-    xq += x[i] * q;
+  for (int i = 0; i < group.count; ++i) {
+    const auto q = static_cast<float>(coder.code(group.x[i]));
+    const float wq = group.importance ? group.importance[i] * q : q;
+    q1 += wq;
+    q2 += wq * q;
+    xq += group.x[i] * wq;
   }
-  const auto n = static_cast<float>(count);
-  const float spread = n * q2 - q1 * q1;
-  if (spread <= 0) return {{0, total / n}, squares - total * total / n};
-  const float d = (n * xq - q1 * total) / spread;
-  const float m = (total - d * q1) / n;
-  return {{d, m}, squares - d * xq - m * total};
-}
-
-// Rounding to the full range, and to narrower ones that cut off extremes: what leaves the least
-// error.
-Affine fit(const float* x, int count) {
-  float low = x[0], high = x[0], total = 0, squares = 0;
-  for (int i = 0; i < count; ++i) {
-    low = std::min(low, x[i]);
-    high = std::max(high, x[i]);
-    total += x[i];
-    squares += x[i] * x[i];
+  const float spread = group.weight * q2 - q1 * q1;
+  if (spread <= 0) {
+    const float mean = group.total / group.weight;
+    return {{0, mean}, group.squares - group.total * mean};
   }
-  Fit best{{0, total / static_cast<float>(count)}, std::numeric_limits<float>::max()};
-  for (const float part : {1.0f, 0.94f, 0.88f, 0.8f}) {
-    const float range = part * (high - low);
-    const Affine start{range / kLevels, 0.5f * (low + high - range)};
-    if (const Fit f = refit(x, count, start, total, squares); f.error < best.error) best = f;
-  }
-  return {as_half(best.pair.d), as_half(best.pair.m)};
-}
-
-void put_group(const float* x, int count, std::byte* out) {
-  const Affine a = fit(x, count);
-  const Coder coder(a);
-  put_half(a.d, out);
-  put_half(a.m, out + 2);
-  out += 4;
-  for (int first = 0; first < count; first += kNibbles, out += kNibbles / 2) {
-    for (int i = 0; i < kNibbles / 2; ++i) {
-      const auto low = coder.code(x[first + i]);
-      const auto high = coder.code(x[first + i + kNibbles / 2]);
-      out[i] = static_cast<std::byte>(low | high << 4);
-    }
-  }
+  const float d = (group.weight * xq - q1 * group.total) / spread;
+  const float m = (group.total - d * q1) / group.weight;
+  return {{d, m}, group.squares - d * xq - m * group.total};
 }
 
 float put_bytes(const float* x, int k, std::byte* out) {
@@ -108,6 +77,48 @@ float put_bytes(const float* x, int k, std::byte* out) {
 }
 
 }  // namespace
+
+float round_to_half(float x) {
+  return f32_from_f16(f16_from_f32(x));
+}
+
+int Affine::code(float x) const {
+  return Coder(*this).code(x);
+}
+
+// Rounding to the full range, and to narrower ones that cut off extremes: what leaves the least
+// error.
+Affine fit_group(const float* x, const float* importance, int count) {
+  Group group{.x = x, .importance = importance, .count = count};
+  float low = x[0], high = x[0];
+  for (int i = 0; i < count; ++i) {
+    const float w = importance ? importance[i] : 1.0f;
+    low = std::min(low, x[i]);
+    high = std::max(high, x[i]);
+    group.weight += w;
+    group.total += w * x[i];
+    group.squares += w * x[i] * x[i];
+  }
+  if (!(group.weight > 0)) return fit_group(x, nullptr, count);
+  Fit best{{0, group.total / group.weight}, std::numeric_limits<float>::max()};
+  for (const float part : {1.0f, 0.94f, 0.88f, 0.8f}) {
+    const float range = part * (high - low);
+    const Affine start{range / kLevels, 0.5f * (low + high - range)};
+    if (const Fit f = refit(group, start); f.error < best.error) best = f;
+  }
+  return {round_to_half(best.pair.d), round_to_half(best.pair.m)};
+}
+
+void put_group(DType kind, const Affine& pair, const std::uint8_t* codes, std::byte* out) {
+  const int count = static_cast<int>(dtype_block_elements(kind));
+  put_half(pair.d, out);
+  put_half(pair.m, out + 2);
+  out += 4;
+  for (int first = 0; first < count; first += kNibbles, out += kNibbles / 2) {
+    for (int i = 0; i < kNibbles / 2; ++i)
+      out[i] = static_cast<std::byte>(codes[first + i] | codes[first + i + kNibbles / 2] << 4);
+  }
+}
 
 std::optional<Quantization> quantization_from(std::string_view word) {
   constexpr std::array<std::pair<std::string_view, Quantization>, 7> kWords = {
@@ -135,8 +146,13 @@ DType quantised_kind(Quantization quantization, int k) {
 float quantise_row(DType kind, const float* row, int k, std::byte* out) {
   if (kind == DType::i8) return put_bytes(row, k, out);
   const int group = static_cast<int>(dtype_block_elements(kind));
+  std::array<std::uint8_t, kWidestGroup> codes;
   for (int first = 0; first < k; first += group, out += dtype_block_bytes(kind)) {
-    put_group(row + first, group, out);
+    const Affine pair = fit_group(row + first, nullptr, group);
+    const Coder coder(pair);
+    for (int i = 0; i < group; ++i)
+      codes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(coder.code(row[first + i]));
+    put_group(kind, pair, codes.data(), out);
   }
   return 1;
 }

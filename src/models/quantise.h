@@ -20,6 +20,18 @@ std::optional<Quantization> quantization_from(std::string_view word);
 // i8.
 DType quantised_kind(Quantization quantization, int k);
 
+// A group's values are d·q + m with codes q in 0..15; d and m are exact in f16, d is not negative.
+struct Affine {
+  float d = 0, m = 0;
+  int code(float x) const;  // the nearest
+};
+// The pair that leaves the least Σ importance·error² where all values are rounded to the nearest.
+// `importance` [count], not negative, or null: all alike.
+Affine fit_group(const float* x, const float* importance, int count);
+// Writes one group of a 4-bit kind; its codes are `codes` [elements of a block].
+void put_group(DType kind, const Affine& pair, const std::uint8_t* codes, std::byte* out);
+float round_to_half(float x);
+
 // One row of k finite values as `kind` (one of the above). Writes the row in the kind's own format
 // (i8: k bytes) to `out`. Returns the row's scale for i8, else 1.
 float quantise_row(DType kind, const float* row, int k, std::byte* out);

@@ -84,15 +84,21 @@ Result<DecoderConfig> read_decoder_config(const ModelFiles& files) {
   return read_checked_config(**family, files);
 }
 
-Result<std::unique_ptr<CausalModel>> build_causal_model(const ModelFiles& files, kernels::Ops& ops,
-                                                        const BuildOptions& options) {
+Result<DecoderPlan> plan_decoder(const ModelFiles& files) {
   const Result<const Family*> family = find_family(files);
   if (!family) return std::unexpected(family.error());
   Result<DecoderConfig> config = read_checked_config(**family, files);
   if (!config) return pass(config);
+  return DecoderPlan{*std::move(config), (*family)->tensor_names(files)};
+}
+
+Result<std::unique_ptr<CausalModel>> build_causal_model(const ModelFiles& files, kernels::Ops& ops,
+                                                        const BuildOptions& options) {
+  Result<DecoderPlan> plan = plan_decoder(files);
+  if (!plan) return pass(plan);
+  DecoderConfig& config = plan->config;
   WeightSource source(files.weights, ops, options.progress, options.quantization);
-  Result<DecoderWeights> weights =
-      load_decoder_weights(*config, (*family)->tensor_names(files), source);
+  Result<DecoderWeights> weights = load_decoder_weights(config, plan->names, source);
   if (!weights) return pass(weights);
   if (options.quantization != Quantization::none && !source.has_quantised()) {
     return invalid(
@@ -101,9 +107,9 @@ Result<std::unique_ptr<CausalModel>> build_causal_model(const ModelFiles& files,
   }
   if (Status intact = files.weights.still_intact(); !intact) return pass(intact);
   if (options.max_position > 0) {
-    config->max_position = std::min(config->max_position, options.max_position);
+    config.max_position = std::min(config.max_position, options.max_position);
   }
-  return std::make_unique<Decoder>(*std::move(config), *std::move(weights));
+  return std::make_unique<Decoder>(std::move(config), *std::move(weights));
 }
 
 std::vector<std::string> known_families() {

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "models/causal_model.h"
+#include "models/decoder_weights.h"
 #include "models/quantise.h"
 #include "weights/weight_file.h"
 
@@ -38,6 +39,13 @@ Result<std::unique_ptr<CausalModel>> build_causal_model(const ModelFiles& files,
                                                         const BuildOptions& options = {});
 // Only the description: what `models` and the memory budget need before loading.
 Result<DecoderConfig> read_decoder_config(const ModelFiles& files);
+
+// What a model is built from, for a caller that loads it layer by layer.
+struct DecoderPlan {
+  DecoderConfig config;
+  TensorNames names;
+};
+Result<DecoderPlan> plan_decoder(const ModelFiles& files);
 
 std::vector<std::string> known_families();
 

@@ -30,6 +30,9 @@ bool is_weight_kind(DType type) {
     case DType::q4_k:
     case DType::q5_k:
     case DType::q6_k:
+    case DType::i8:
+    case DType::q4_g64:
+    case DType::q4_g128:
       return true;
     default:
       return false;
@@ -43,6 +46,12 @@ std::string shape_text(const Shape& shape) {
 std::size_t row_bytes(DType kind, std::int64_t columns) {
   const std::size_t block = dtype_block_elements(kind);
   return static_cast<std::size_t>(columns) / block * dtype_block_bytes(kind);
+}
+
+int rows_of(const LinearSpec& spec) {
+  const int total = spec.total_rows == 0 ? spec.n : spec.total_rows;
+  MILLRACE_CHECK(spec.first_row >= 0 && spec.first_row + spec.n <= total);
+  return total;
 }
 
 void round_to_f16(const float* from, std::size_t count, void* to) {
@@ -104,6 +113,13 @@ const TensorView* WeightSource::find_matrix(const std::string& tensor, std::int6
 
 std::vector<float> WeightSource::values(const std::string& tensor, int total, int first,
                                         int count_wanted) {
+  std::vector<float> out = read_values(tensor, total, first, count_wanted);
+  if (!out.empty()) count(*file_.find(tensor), count_wanted, out.size() * sizeof(float));
+  return out;
+}
+
+std::vector<float> WeightSource::read_values(const std::string& tensor, int total, int first,
+                                             int count_wanted) {
   if (!status_) return {};
   const TensorView* view = file_.find(tensor);
   if (!view) {
@@ -126,12 +142,17 @@ std::vector<float> WeightSource::values(const std::string& tensor, int total, in
     fail_load(fmt::format("tensor {} holds a value that is not finite", tensor));
     return {};
   }
-  count(*view, count_wanted, out.size() * sizeof(float));
   return out;
 }
 
 kernels::Weight WeightSource::pack(const TensorView& view, const LinearSpec& spec, bool own_kind) {
-  if (!own_kind || !holds(view.dtype, spec.n, spec.k)) return pack_rounded(view, spec);
+  std::vector<float> scales;
+  if (view.dtype == DType::i8) {
+    scales = read_values(spec.name + kScaleSuffix, rows_of(spec), spec.first_row, spec.n);
+  }
+  check_groups(view, spec.name);
+  if (!status_) return {};
+  if (!own_kind || !holds(view.dtype, spec.n, spec.k)) return pack_rounded(view, spec, scales);
   const std::int64_t columns = view.shape[1];
   const std::size_t stride = row_bytes(view.dtype, columns);
   const std::size_t offset = spec.transposed ? row_bytes(view.dtype, spec.first_row)
@@ -140,14 +161,29 @@ kernels::Weight WeightSource::pack(const TensorView& view, const LinearSpec& spe
                         .n = spec.n,
                         .k = spec.k,
                         .source = static_cast<const std::byte*>(view.data) + offset,
-                        .scales = nullptr,
+                        .scales = scales.empty() ? nullptr : scales.data(),
                         .source_row_bytes = static_cast<std::int64_t>(stride),
                         .transposed = spec.transposed,
                         .first_row = 0,
                         .num_rows = spec.n});
 }
 
-kernels::Weight WeightSource::pack_rounded(const TensorView& view, const LinearSpec& spec) {
+// Scales and minimums of our own groups, in the rows of all of the view, are finite.
+void WeightSource::check_groups(const TensorView& view, const std::string& name) {
+  if (view.dtype != DType::q4_g64 && view.dtype != DType::q4_g128) return;
+  const std::size_t block = dtype_block_bytes(view.dtype);
+  const auto* bytes = static_cast<const std::byte*>(view.data);
+  for (std::size_t at = 0; at < view.num_bytes(); at += block) {
+    std::uint16_t pair[2];
+    std::memcpy(pair, bytes + at, sizeof pair);
+    if (std::isfinite(f32_from_f16(pair[0])) && std::isfinite(f32_from_f16(pair[1]))) continue;
+    fail_load(fmt::format("tensor {}.weight holds a scale that is not finite", name));
+    return;
+  }
+}
+
+kernels::Weight WeightSource::pack_rounded(const TensorView& view, const LinearSpec& spec,
+                                           const std::vector<float>& scales) {
   DType kind = ops_.exec.precision() == Precision::exact ? DType::f32 : DType::f16;
   if (!holds(kind, spec.n, spec.k)) kind = DType::f32;
   if (!holds(kind, spec.n, spec.k)) {
@@ -168,7 +204,10 @@ kernels::Weight WeightSource::pack_rounded(const TensorView& view, const LinearS
   for (std::int64_t r = 0; r < rows; ++r) {
     weights::dequantise(view, (first_row + r) * width, width, row.data());
     std::byte* out = rounded.data() + static_cast<std::size_t>(r) * stride;
-    const float* values = row.data() + first_column;
+    float* values = row.data() + first_column;
+    if (!scales.empty()) {
+      for (std::int64_t c = 0; c < columns; ++c) values[c] *= scales[static_cast<std::size_t>(r)];
+    }
     if (kind == DType::f32) std::memcpy(out, values, stride);
     if (kind == DType::f16) round_to_f16(values, static_cast<std::size_t>(columns), out);
   }
@@ -183,6 +222,29 @@ kernels::Weight WeightSource::pack_rounded(const TensorView& view, const LinearS
                         .num_rows = spec.n});
 }
 
+// Rows [first_row, first_row + n) of a matrix of floats that the file holds as [n, k] …
+std::vector<float> WeightSource::straight_rows(const TensorView& view, const LinearSpec& spec) {
+  std::vector<float> rows(static_cast<std::size_t>(spec.n) * static_cast<std::size_t>(spec.k));
+  const std::int64_t width = spec.k;
+  if (!finite_values(view, spec.name, spec.first_row * width, spec.n * width, rows.data()))
+    return {};
+  return rows;
+}
+
+// … and of one that it holds as [k, n].
+std::vector<float> WeightSource::turned_rows(const TensorView& view, const LinearSpec& spec) {
+  const auto n = static_cast<std::size_t>(spec.n), k = static_cast<std::size_t>(spec.k);
+  const std::int64_t width = view.shape[1];
+  std::vector<float> line(static_cast<std::size_t>(width)), turned(n * k);
+  for (std::size_t c = 0; c < k; ++c) {
+    if (!finite_values(view, spec.name, static_cast<std::int64_t>(c) * width, width, line.data()))
+      return {};
+    for (std::size_t r = 0; r < n; ++r)
+      turned[r * k + c] = line[static_cast<std::size_t>(spec.first_row) + r];
+  }
+  return turned;
+}
+
 // Values [first, first + count) of the view as f32; false, and the load fails, where one is not
 // finite.
 bool WeightSource::finite_values(const TensorView& view, const std::string& name,
@@ -193,6 +255,19 @@ bool WeightSource::finite_values(const TensorView& view, const std::string& name
   return false;
 }
 
+std::vector<float> WeightSource::rows(const LinearSpec& spec) {
+  const TensorView* view = spec.transposed
+                               ? find_matrix(spec.name + ".weight", spec.k, rows_of(spec))
+                               : find_matrix(spec.name + ".weight", rows_of(spec), spec.k);
+  if (!view) return {};
+  if (!is_plain_float(view->dtype)) {
+    fail_load(fmt::format("tensor {}.weight has type {}, expected f32, f16 or bf16", spec.name,
+                          dtype_name(view->dtype)));
+    return {};
+  }
+  return spec.transposed ? turned_rows(*view, spec) : straight_rows(*view, spec);
+}
+
 kernels::Weight WeightSource::pack_quantised(const TensorView& view, const LinearSpec& spec,
                                              DType kind) {
   const auto n = static_cast<std::size_t>(spec.n), k = static_cast<std::size_t>(spec.k);
@@ -201,13 +276,8 @@ kernels::Weight WeightSource::pack_quantised(const TensorView& view, const Linea
   Buffer rows(stride * n);
   std::vector<float> scales(n);
   if (spec.transposed) {
-    std::vector<float> line(static_cast<std::size_t>(width)), turned(n * k);
-    for (std::size_t c = 0; c < k; ++c) {
-      if (!finite_values(view, spec.name, static_cast<std::int64_t>(c) * width, width, line.data()))
-        return {};
-      for (std::size_t r = 0; r < n; ++r)
-        turned[r * k + c] = line[static_cast<std::size_t>(spec.first_row) + r];
-    }
+    const std::vector<float> turned = turned_rows(view, spec);
+    if (turned.empty()) return {};
     quantise_rows(kind, turned.data(), spec.n, spec.k, rows.data(), scales.data());
   } else {
     constexpr int kAtOnce = 256;
@@ -261,17 +331,13 @@ void WeightSource::quantise_rows(DType kind, const float* values, int num_rows, 
       &job);
 }
 
-Linear WeightSource::load_linear(const LinearSpec& spec, bool own_kind) {
-  const int total = spec.total_rows == 0 ? spec.n : spec.total_rows;
-  MILLRACE_CHECK(spec.first_row >= 0 && spec.first_row + spec.n <= total);
+Linear WeightSource::load_linear(LinearSpec spec, bool own_kind) {
+  const int total = rows_of(spec);
+  const TensorView* stored = file_.find(spec.name + ".weight");
+  if (stored && !is_plain_float(stored->dtype)) spec.transposed = false;  // blocks lie along k
   const TensorView* view = spec.transposed ? find_matrix(spec.name + ".weight", spec.k, total)
                                            : find_matrix(spec.name + ".weight", total, spec.k);
   if (!view) return {};
-  if (spec.transposed && !is_plain_float(view->dtype)) {
-    fail_load(fmt::format("tensor {}.weight is transposed and of block type {}", spec.name,
-                          dtype_name(view->dtype)));
-    return {};
-  }
   Linear linear;
   const bool quantises = quantization_ != Quantization::none && is_plain_float(view->dtype);
   const DType kind = quantised_kind(quantization_, spec.k);

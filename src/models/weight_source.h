@@ -6,6 +6,8 @@
 // rounded to f16 (kept in f32 under Precision::exact): 11 significant bits, finer than any block
 // format of 5 or 6 bits, at a range no weight exceeds. With a quantization, matrices of floats
 // become our own kinds (models/quantise.h), embeddings and the output head never less than int8.
+// A file may hold our own kinds, too: rows of k as [n, k], also where floats would be transposed,
+// and beside a matrix of i8 its scales, name.weight_scale [n].
 // File pages are released once packed, so weights are resident once.
 #pragma once
 
@@ -35,6 +37,8 @@ struct Norm {
   std::vector<float> bias;    // [width] or empty (RMSNorm)
 };
 
+inline constexpr const char* kScaleSuffix = ".weight_scale";
+
 struct LinearSpec {
   std::string name{};  // without ".weight"
   int n = 0, k = 0;
@@ -52,7 +56,9 @@ class WeightSource {
                Quantization quantization = Quantization::none);
 
   bool has(std::string_view tensor) const { return file_.find(tensor) != nullptr; }
-  Linear linear(const LinearSpec& spec);                          // name.weight, name.bias
+  Linear linear(const LinearSpec& spec);  // name.weight, name.bias
+  // The matrix of `linear` as [n, k] floats; the load fails where the file has no floats.
+  std::vector<float> rows(const LinearSpec& spec);
   Norm norm(const std::string& name, int width, bool bias);       // name.weight, name.bias
   kernels::Weight matrix(const std::string& name, int n, int k);  // name.weight
   // name.weight as the file has it: a table of which rows are read, never multiplied.
@@ -69,7 +75,11 @@ class WeightSource {
  private:
   const TensorView* find_matrix(const std::string& tensor, std::int64_t rows, std::int64_t columns);
   std::vector<float> values(const std::string& tensor, int total, int first, int count);
-  Linear load_linear(const LinearSpec& spec, bool own_kind);
+  std::vector<float> read_values(const std::string& tensor, int total, int first, int count);
+  std::vector<float> straight_rows(const TensorView& view, const LinearSpec& spec);
+  std::vector<float> turned_rows(const TensorView& view, const LinearSpec& spec);
+  void check_groups(const TensorView& view, const std::string& name);
+  Linear load_linear(LinearSpec spec, bool own_kind);
   kernels::Weight load_matrix(const std::string& name, int n, int k, Quantization quantization);
   bool finite_values(const TensorView& view, const std::string& name, std::int64_t first,
                      std::int64_t count, float* out);
@@ -77,7 +87,8 @@ class WeightSource {
                      float* scales);
   kernels::Weight pack_quantised(const TensorView& view, const LinearSpec& spec, DType kind);
   kernels::Weight pack(const TensorView& view, const LinearSpec& spec, bool own_kind);
-  kernels::Weight pack_rounded(const TensorView& view, const LinearSpec& spec);
+  kernels::Weight pack_rounded(const TensorView& view, const LinearSpec& spec,
+                               const std::vector<float>& scales);
   kernels::Weight packed_weight(const kernels::PackArgs& args) {
     return kernels::Weight(ops_, args, &slab_);
   }

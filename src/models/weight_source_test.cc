@@ -127,6 +127,60 @@ TEST_F(WeightSourceTest, SlicesOfATransposedTensor) {
   }
 }
 
+std::vector<std::byte> bytes_of(std::initializer_list<int> values) {
+  std::vector<std::byte> bytes;
+  for (const int value : values) bytes.push_back(static_cast<std::byte>(value));
+  return bytes;
+}
+
+// Codes of 8 bits and their scales, in the file's rows, also where floats would be transposed.
+TEST_F(WeightSourceTest, OwnBytesBringTheirScales) {
+  file_.add("c.weight", DType::i8, {3, 2}, bytes_of({1, -2, 3, 4, 100, -127}));
+  file_.add_floats("c.weight_scale", {3}, {1, 0.5f, 2});
+  const LinearSpec spec{.name = "c",
+                        .n = 2,
+                        .k = 2,
+                        .bias = false,
+                        .transposed = true,
+                        .first_row = 1,
+                        .total_rows = 3};
+  for (const auto& table : {**kernels::select_kernels("reference"), picky_table(plain_only)}) {
+    kernels::Ops ops{table, exec_};
+    WeightSource source(file_, ops);
+    const Linear linear = source.linear(spec);
+    ASSERT_TRUE(source.status().has_value()) << source.status().error().message;
+    EXPECT_EQ(rows_of(linear.weight, ops), (std::vector<float>{1.5f, 2, 200, -254}));
+    EXPECT_EQ(source.num_parameters(), 4);
+  }
+}
+
+TEST_F(WeightSourceTest, OwnKindsWithoutSoundScalesAreRefused) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  file_.add("none.weight", DType::i8, {1, 2}, bytes_of({1, 2}));
+  file_.add("odd.weight", DType::i8, {1, 2}, bytes_of({1, 2}));
+  file_.add_floats("odd.weight_scale", {2}, {1, 1});
+  file_.add("wild.weight", DType::i8, {1, 2}, bytes_of({1, 2}));
+  file_.add_floats("wild.weight_scale", {1}, {infinity});
+  std::vector<std::byte> group(36);
+  group[1] = std::byte{0x7c};  // d is infinite in f16
+  file_.add("group.weight", DType::q4_g64, {1, 64}, group);
+  struct {
+    const char* name;
+    int k;
+    const char* error;
+  } const cases[] = {{"none", 2, "none.weight_scale is missing"},
+                     {"odd", 2, "odd.weight_scale is [2], expected [1]"},
+                     {"wild", 2, "not finite"},
+                     {"group", 64, "group.weight holds a scale that is not finite"}};
+  for (const auto& c : cases) {
+    WeightSource source(file_, ops_);
+    EXPECT_TRUE(source.linear({.name = c.name, .n = 1, .k = c.k}).weight.empty());
+    ASSERT_FALSE(source.status().has_value()) << c.name;
+    EXPECT_NE(source.status().error().message.find(c.error), std::string::npos)
+        << source.status().error().message;
+  }
+}
+
 // The same rows whichever way the file lies, biases untouched, tables that are only looked up too.
 TEST_F(WeightSourceTest, FloatsAreQuantisedWhenAsked) {
   std::vector<float> straight(6 * 64), turned(6 * 64);

@@ -1,6 +1,7 @@
 #include "weights/gguf_types.h"
 
 #include <array>
+#include <utility>
 
 namespace millrace::weights {
 namespace {
@@ -13,45 +14,42 @@ constexpr std::array<const char*, 40> kNames = {
     "I8",      "I16",    "I32",     "I64",   "F64",    "IQ1_M", "BF16",  nullptr,
     nullptr,   nullptr,  "TQ1_0",   "TQ2_0", nullptr,  nullptr, nullptr, "MXFP4"};
 
+// "MR" and a number of ours.
+constexpr std::uint32_t kOwn = 0x4d520000;
+
+constexpr std::array<std::pair<std::uint32_t, DType>, 18> kTypes = {{{0, DType::f32},
+                                                                     {1, DType::f16},
+                                                                     {2, DType::q4_0},
+                                                                     {3, DType::q4_1},
+                                                                     {6, DType::q5_0},
+                                                                     {7, DType::q5_1},
+                                                                     {8, DType::q8_0},
+                                                                     {12, DType::q4_k},
+                                                                     {13, DType::q5_k},
+                                                                     {14, DType::q6_k},
+                                                                     {24, DType::i8},
+                                                                     {25, DType::i16},
+                                                                     {26, DType::i32},
+                                                                     {27, DType::i64},
+                                                                     {28, DType::f64},
+                                                                     {30, DType::bf16},
+                                                                     {kOwn + 64, DType::q4_g64},
+                                                                     {kOwn + 128, DType::q4_g128}}};
+
 }  // namespace
 
 std::optional<DType> gguf_dtype(std::uint32_t type) {
-  switch (type) {
-    case 0:
-      return DType::f32;
-    case 1:
-      return DType::f16;
-    case 2:
-      return DType::q4_0;
-    case 3:
-      return DType::q4_1;
-    case 6:
-      return DType::q5_0;
-    case 7:
-      return DType::q5_1;
-    case 8:
-      return DType::q8_0;
-    case 12:
-      return DType::q4_k;
-    case 13:
-      return DType::q5_k;
-    case 14:
-      return DType::q6_k;
-    case 24:
-      return DType::i8;
-    case 25:
-      return DType::i16;
-    case 26:
-      return DType::i32;
-    case 27:
-      return DType::i64;
-    case 28:
-      return DType::f64;
-    case 30:
-      return DType::bf16;
-    default:
-      return std::nullopt;
+  for (const auto& [number, dtype] : kTypes) {
+    if (number == type) return dtype;
   }
+  return std::nullopt;
+}
+
+std::optional<std::uint32_t> gguf_type_of(DType type) {
+  for (const auto& [number, dtype] : kTypes) {
+    if (dtype == type) return number;
+  }
+  return std::nullopt;
 }
 
 std::string gguf_type_name(std::uint32_t type) {

@@ -138,6 +138,34 @@ Status read_metadata(const json::value& field, SafetensorsHeader& header) {
   return {};
 }
 
+// What a U8 tensor holds by its entry in the metadata; the bytes stay as many.
+Status read_kinds(SafetensorsHeader& header) {
+  for (auto& tensor : header.tensors) {
+    const auto found = header.metadata.find(std::string(kKindKey) + tensor.name);
+    if (found == header.metadata.end()) continue;
+    const auto wrong = [&](const std::string& what) {
+      return bad_file("tensor " + shown_name(tensor.name) + ": " + what);
+    };
+    constexpr std::array kKinds = {DType::q4_1, DType::q4_g64, DType::q4_g128};
+    const auto* kind = std::ranges::find(kKinds, found->second, dtype_name);
+    if (kind == kKinds.end()) {
+      return wrong("its kind " + shown_name(found->second) + " is not supported");
+    }
+    TensorView& view = tensor.view;
+    const auto block = static_cast<std::int64_t>(dtype_block_bytes(*kind));
+    if (view.dtype != DType::u8 || view.shape.rank() != 2 || view.shape[1] % block != 0) {
+      return wrong("as " + found->second + " it would be U8 rows of whole blocks of " +
+                   std::to_string(block) + " bytes");
+    }
+    const auto elements = static_cast<std::int64_t>(dtype_block_elements(*kind));
+    const Shape shape{view.shape[0], view.shape[1] / block * elements};
+    if (auto bytes = checked_tensor_bytes(*kind, shape); !bytes)
+      return wrong(bytes.error().message);
+    view = {view.data, *kind, shape};
+  }
+  return {};
+}
+
 // In the order of their offsets the tensors follow each other from the first byte to the last.
 Status check_cover(std::vector<Info>& infos, std::uint64_t data_bytes) {
   std::ranges::sort(infos, {},
@@ -205,6 +233,7 @@ Result<SafetensorsHeader> parse_safetensors(std::span<const std::byte> file,
     header.tensors.push_back(
         {std::string(info.name), {data.data() + info.range.begin, info.dtype, info.shape}});
   }
+  if (auto read = read_kinds(header); !read) return pass(read);
   return header;
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -23,6 +24,11 @@ struct SafetensorsTensor {
   std::string name;
   TensorView view;  // may be unaligned
 };
+
+// The format has no types for blocks of 4-bit weights. Ours lie in it as U8 [rows, bytes of a row],
+// and this key of __metadata__ with the tensor's name behind it says which they are: "q4_1",
+// "q4_g64" or "q4_g128". Views have that type, and shape [rows, columns].
+inline constexpr std::string_view kKindKey = "millrace.kind:";
 
 struct SafetensorsHeader {
   std::map<std::string, std::string, std::less<>> metadata;
