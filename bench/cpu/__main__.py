@@ -30,6 +30,7 @@ def options():
     add("--peer-dir", type=path, default=ROOT / "build/peers/llamacpp", metavar="DIR",
         help="llama.cpp of bench/peers/build_llamacpp; DIR-avx2 and DIR-avx512 hold narrower builds [build/peers/llamacpp]")
     add("--text", type=path, metavar="FILE", help="accuracy is measured on its first 20,480 tokens [the 2,048 of the goldens]")
+    add("--calibration", type=path, metavar="FILE", help="weights of our own kinds are fitted on it [on what the model writes]")
     add("--out", type=path, metavar="FILE", help="the JSON; .md and .svg beside it [bench/results/<date>-cpu.json]")
     add("--add", action="store_true", help="rows of --out that are not measured now stay in it")
     return parser.parse_args()
@@ -91,7 +92,8 @@ def write(out, head, rows):
 def main():
     a = options()
     setup = Setup(binary=a.binary.resolve(), models=a.models.resolve(), smollm2=a.smollm2.resolve(), peers=a.peer_dir.resolve(),
-                  cores=first_cores(a.threads), rounds=1 if a.quick else a.rounds, quick=a.quick, text=a.text)
+                  cores=first_cores(a.threads), rounds=1 if a.quick else a.rounds, quick=a.quick, text=a.text,
+                  calibration=a.calibration)
     jobs = list(Plan(setup).jobs())
     names = [row.name for job in jobs for row in job.rows]
     jobs = selected(jobs, a.rows)

@@ -52,14 +52,32 @@ class OurDivergence(OurBinary):
         if quantization:
             self.flags += ["--quantization", quantization]
 
+    def model(self, folder):
+        return exact_of(self.file) if self.quantization else self.file.path()
+
     def run(self):
         self.require()
         with tempfile.TemporaryDirectory() as folder:
             text, out = pathlib.Path(folder) / "text", pathlib.Path(folder) / "out.json"
             make_text(self.setup, self.file, text)
-            model = exact_of(self.file) if self.quantization else self.file.path()
-            run([self.setup.binary, "bench", "accuracy", model, "--text", text, *self.flags, "--json", out], 3000)
+            run([self.setup.binary, "bench", "accuracy", self.model(folder), "--text", text, *self.flags, "--json", out], 3000)
             return our_figures(json.loads(out.read_text()))
+
+
+class FittedDivergence(OurDivergence):
+    """The exact file as `millrace quantize` writes it: fitted on a text, by default the model's own."""
+
+    def __init__(self, setup, file, kind):
+        super().__init__(setup, file)
+        self.kind = kind
+        self.fit_flags = ["--kind", kind, "--tokens", 512 if setup.quick else 8192, "--threads", setup.threads]
+        if setup.calibration:
+            self.fit_flags += ["--text", setup.calibration]
+
+    def model(self, folder):
+        fitted = pathlib.Path(folder) / f"{self.kind}.gguf"
+        run([self.setup.binary, "quantize", exact_of(self.file), "--output", fitted, *self.fit_flags], 3000)
+        return fitted
 
 
 class LlamaDivergence(LlamaCpp):

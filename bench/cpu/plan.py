@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from common.cores import cpu_has
 from common.goals import Goal
 from common.jobs import Job, Row
-from cpu.accuracy import LlamaDivergence, OurDivergence
+from cpu.accuracy import FittedDivergence, LlamaDivergence, OurDivergence
 from cpu.files import Gpt2Folder, ModelFile, RealKind, layer_parameters
 from cpu.layers import OurLayers
 from cpu.peers.llamacpp_batched import LlamaBatched
@@ -191,6 +191,11 @@ class Plan:
             row = Row(f"own {kind}, perplexity above that of f32, {real.short}", "%", "perplexity", Goal(at_most=most), higher=False)
             yield Job(OurDivergence(self.setup, real, kind), None, [row], real, most_rounds=1,
                       note="the weights that the Q4_1 file stands for, as f32, are the base")
+        for kind in ("int4-g64", "int4-g128"):
+            row = Row(f"own {kind} fitted on a text, perplexity above that of f32, {real.short}", "%", "perplexity", Goal(at_most=4),
+                      higher=False)
+            yield Job(FittedDivergence(self.setup, real, kind), None, [row], real, most_rounds=1,
+                      note="millrace quantize on 8,192 tokens; the same base")
 
     def tokenizer(self):
         folder = Gpt2Folder(self.setup)

@@ -15,6 +15,7 @@ class Setup:
     rounds: int
     quick: bool
     text: pathlib.Path = None  # accuracy is measured on it; else on that of the goldens
+    calibration: pathlib.Path = None  # weights are fitted on it; else on what the model writes
 
     @property
     def threads(self):
