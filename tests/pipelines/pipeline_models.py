@@ -156,6 +156,8 @@ def heavy(folder, name, seed):
         nodes.append(helper.make_node("MatMul", [last, f"w{layer}"], [out]))
         last = out
     save(folder, name, nodes, [tensor("x", F32, ["n", WIDTH])], [tensor("y", F32, ["n", WIDTH])], weights)
+    # What comes together is merged, also where running it side by side would be faster.
+    (folder / name / "model.toml").write_text('performance-hint = "latency"\n')
 
 
 def classifier_weights():
