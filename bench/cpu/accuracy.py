@@ -55,12 +55,17 @@ class OurDivergence(OurBinary):
     def model(self, folder):
         return exact_of(self.file) if self.quantization else self.file.path()
 
+    def exact(self):
+        """The same file is what is right, in f32."""
+        return []
+
     def run(self):
         self.require()
         with tempfile.TemporaryDirectory() as folder:
             text, out = pathlib.Path(folder) / "text", pathlib.Path(folder) / "out.json"
             make_text(self.setup, self.file, text)
-            run([self.setup.binary, "bench", "accuracy", self.model(folder), "--text", text, *self.flags, "--json", out], 3000)
+            command = [self.setup.binary, "bench", "accuracy", self.model(folder), *self.exact(), "--text", text]
+            run([*command, *self.flags, "--json", out], 3000)
             return our_figures(json.loads(out.read_text()))
 
 
@@ -73,6 +78,9 @@ class FittedDivergence(OurDivergence):
         self.fit_flags = ["--kind", kind, "--tokens", 512 if setup.quick else 8192, "--threads", setup.threads]
         if setup.calibration:
             self.fit_flags += ["--text", setup.calibration]
+
+    def exact(self):
+        return ["--exact-model", exact_of(self.file)]
 
     def model(self, folder):
         fitted = pathlib.Path(folder) / f"{self.kind}.gguf"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -158,7 +159,11 @@ Status read_kinds(SafetensorsHeader& header) {
                    std::to_string(block) + " bytes");
     }
     const auto elements = static_cast<std::int64_t>(dtype_block_elements(*kind));
-    const Shape shape{view.shape[0], view.shape[1] / block * elements};
+    const std::int64_t blocks = view.shape[1] / block;
+    if (blocks > std::numeric_limits<std::int64_t>::max() / elements) {
+      return wrong("its shape is too large");
+    }
+    const Shape shape{view.shape[0], blocks * elements};
     if (auto bytes = checked_tensor_bytes(*kind, shape); !bytes)
       return wrong(bytes.error().message);
     view = {view.data, *kind, shape};
