@@ -11,19 +11,17 @@
 
 #include "app/bench_command.h"
 #include "app/layer_errors.h"
+#include "app/text_tokens.h"
 #include "backends/native/model_folder.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/version.h"
 #include "engine/kv_memory.h"
 #include "kernels/select.h"
 #include "models/registry.h"
-#include "serving/text_model.h"
 
 namespace millrace::app {
 namespace {
 
-constexpr std::size_t kMaxTextBytes = std::size_t{256} << 20;
 constexpr int kBlockTokens = 16;
 
 struct Kind {
@@ -175,20 +173,6 @@ void compare_rows(ComputePool& pool, const float* exact, const float* rounded, s
   }
 }
 
-Result<std::vector<TokenId>> read_tokens(const BenchAccuracy& command,
-                                         const backends::ModelFolder& folder) {
-  const auto text = read_file(command.text_file, kMaxTextBytes);
-  if (!text) return invalid("--text " + command.text_file + ": " + text.error().message);
-  const auto built = serving::TextModel::build(folder.text);
-  if (!built) return std::unexpected(built.error());
-  std::vector<TokenId> tokens = (*built)->tokenizer().encode(
-      *text, {.add_special_tokens = false, .parse_special_tokens = false});
-  const auto wanted = static_cast<std::size_t>(command.tokens) + 1;
-  if (tokens.size() > wanted) tokens.resize(wanted);
-  if (tokens.size() < 2) return invalid("--text " + command.text_file + ": too short");
-  return tokens;
-}
-
 // What the layers put out, where the command asks for it.
 struct Layers {
   bool wanted = false, saved = false;
@@ -286,7 +270,8 @@ Result<json::object> measure(const BenchAccuracy& command) {
   const auto exact_folder = backends::open_model_folder(
       bench_model_path(command.exact_model.empty() ? command.model : command.exact_model));
   if (!exact_folder) return std::unexpected(exact_folder.error());
-  const auto tokens = read_tokens(command, *folder);
+  const auto tokens =
+      read_text_tokens(command.text_file, *folder, 2, static_cast<std::size_t>(command.tokens) + 1);
   if (!tokens) return std::unexpected(tokens.error());
   ComputePool pool(std::max(command.threads, 0));
   Reader exact(**table, pool, {}), rounded(**table, pool, *kind);

@@ -12,21 +12,18 @@
 #include "app/bench_command.h"
 #include "app/progress_bar.h"
 #include "app/terminal.h"
+#include "app/text_tokens.h"
 #include "backends/native/model_folder.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/settings.h"
 #include "kernels/select.h"
 #include "optimize/quantise_model.h"
 #include "optimize/self_text.h"
 #include "optimize/write_model.h"
-#include "serving/text_model.h"
 
 namespace millrace::app {
 namespace fs = std::filesystem;
 namespace {
-
-constexpr std::size_t kMaxTextBytes = std::size_t{256} << 20;
 
 // Where the result goes. A GGUF file alone, or a folder with what lay beside the weights.
 struct Output {
@@ -69,20 +66,6 @@ Status copy_company(const fs::path& from, const fs::path& to) {
   return {};
 }
 
-Result<std::vector<TokenId>> read_tokens(const QuantizeCommand& command,
-                                         const backends::ModelFolder& folder) {
-  const auto text = read_file(command.text_file, kMaxTextBytes);
-  if (!text) return invalid("--text " + command.text_file + ": " + text.error().message);
-  const auto built = serving::TextModel::build(folder.text);
-  if (!built) return std::unexpected(built.error());
-  std::vector<TokenId> tokens = (*built)->tokenizer().encode(
-      *text, {.add_special_tokens = false, .parse_special_tokens = false});
-  tokens.resize(std::min(tokens.size(), static_cast<std::size_t>(command.tokens)));
-  constexpr std::size_t kFewest = 64;
-  if (tokens.size() < kFewest) return invalid("--text " + command.text_file + ": too short");
-  return tokens;
-}
-
 class Work {
  public:
   Work(const QuantizeCommand& command, const kernels::Kernels& table)
@@ -113,7 +96,11 @@ class Work {
 
  private:
   Result<std::vector<TokenId>> calibration(const backends::ModelFolder& folder) {
-    if (!command_.text_file.empty()) return read_tokens(command_, folder);
+    if (!command_.text_file.empty()) {
+      constexpr std::size_t kFewest = 64;
+      return read_text_tokens(command_.text_file, folder, kFewest,
+                              static_cast<std::size_t>(command_.tokens));
+    }
     Exec exec(pool_, Precision::standard);
     kernels::Ops ops{table_, exec};
     show("loading", 0);
@@ -192,10 +179,14 @@ class Work {
 
 int quantize_command(const QuantizeCommand& command) {
   set_log_level(LogLevel::warn);
+  const auto failed = [](const Error& error) {
+    fmt::print(stderr, "millrace: {}\n", error.message);
+    return 1;
+  };
   const auto table = kernels::select_kernels(command.cpu_isa);
-  if (!table) return bench_failed(table.error());
+  if (!table) return failed(table.error());
   const Status done = Work(command, **table).run();
-  return done ? 0 : bench_failed(done.error());
+  return done ? 0 : failed(done.error());
 }
 
 }  // namespace millrace::app

@@ -143,6 +143,10 @@ DType quantised_kind(Quantization quantization, int k) {
   return quantization != Quantization::int8 && k % 32 == 0 ? DType::q4_1 : DType::i8;
 }
 
+std::size_t row_bytes(DType kind, std::int64_t k) {
+  return static_cast<std::size_t>(k) / dtype_block_elements(kind) * dtype_block_bytes(kind);
+}
+
 float quantise_row(DType kind, const float* row, int k, std::byte* out) {
   if (kind == DType::i8) return put_bytes(row, k, out);
   const int group = static_cast<int>(dtype_block_elements(kind));

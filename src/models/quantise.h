@@ -32,6 +32,9 @@ Affine fit_group(const float* x, const float* importance, int count);
 void put_group(DType kind, const Affine& pair, const std::uint8_t* codes, std::byte* out);
 float round_to_half(float x);
 
+// Bytes of a row of k, which is whole blocks of the kind.
+std::size_t row_bytes(DType kind, std::int64_t k);
+
 // One row of k finite values as `kind` (one of the above). Writes the row in the kind's own format
 // (i8: k bytes) to `out`. Returns the row's scale for i8, else 1.
 float quantise_row(DType kind, const float* row, int k, std::byte* out);

@@ -43,11 +43,6 @@ std::string shape_text(const Shape& shape) {
   return fmt::format("[{}]", fmt::join(shape.dims(), ", "));
 }
 
-std::size_t row_bytes(DType kind, std::int64_t columns) {
-  const std::size_t block = dtype_block_elements(kind);
-  return static_cast<std::size_t>(columns) / block * dtype_block_bytes(kind);
-}
-
 int rows_of(const LinearSpec& spec) {
   const int total = spec.total_rows == 0 ? spec.n : spec.total_rows;
   MILLRACE_CHECK(spec.first_row >= 0 && spec.first_row + spec.n <= total);

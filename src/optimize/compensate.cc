@@ -133,8 +133,7 @@ double sum(const std::vector<double>& values) {
 RoundedMatrix packed(kernels::Ops& ops, const GridRows& grid) {
   RoundedMatrix out;
   out.kind = grid.kind();
-  const std::size_t stride = static_cast<std::size_t>(grid.k()) /
-                             dtype_block_elements(grid.kind()) * dtype_block_bytes(grid.kind());
+  const std::size_t stride = models::row_bytes(grid.kind(), grid.k());
   out.bytes = Buffer(stride * static_cast<std::size_t>(grid.n()));
   out.scales.resize(static_cast<std::size_t>(grid.n()));
   on_rows(ops, grid.n(), [&](int row) {

@@ -13,10 +13,7 @@ namespace millrace::optimize {
 namespace {
 
 using models::LinearSpec;
-
-std::size_t row_bytes(DType kind, int k) {
-  return static_cast<std::size_t>(k) / dtype_block_elements(kind) * dtype_block_bytes(kind);
-}
+using models::row_bytes;
 
 class ModelQuantiser {
  public:

@@ -88,6 +88,8 @@ def test_what_is_refused(millrace, floats):
     assert kind.returncode == 64
     absent = millrace.run("quantize", "nothing", "--output", "small")
     assert absent.returncode == 1 and "Traceback" not in absent.err
+    silent = millrace.run("quantize", "floats", "--output", "small", "--text", "no_such_text")
+    assert silent.returncode == 1 and silent.err.startswith("millrace: --text no_such_text: ")
     assert millrace.run("quantize", "floats", "--output", "models/small", "--tokens", 64).returncode == 0
     again = millrace.run("quantize", "small", "--output", "models/smaller", "--tokens", 64)
     assert again.returncode == 1 and "expected f32, f16 or bf16" in again.err

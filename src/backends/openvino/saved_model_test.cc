@@ -5,29 +5,12 @@
 #include <cstring>
 #include <random>
 
+#include "backends/openvino/testing.h"
 #include "base/file.h"
-#include "base/wire_reader.h"
 #include "weights/test_files.h"
 
 namespace millrace::backends {
 namespace {
-
-std::string field(std::uint32_t number, const std::string& bytes) {
-  std::string out;
-  append_field(out, number, bytes);
-  return out;
-}
-
-std::string number(std::uint32_t of_field, std::int64_t value) {
-  std::string out(1, static_cast<char>(of_field << 3));
-  auto left = static_cast<std::uint64_t>(value);
-  for (; left >= 0x80; left >>= 7) out += static_cast<char>((left & 0x7f) | 0x80);
-  return out + static_cast<char>(left);
-}
-
-std::string entry(const std::string& key, const std::string& value) {
-  return field(1, key) + field(2, value);
-}
 
 std::string shape(const std::vector<std::int64_t>& dims) {
   std::string out;
@@ -46,17 +29,6 @@ std::string signature(const std::string& name, const std::string& input,
                            field(2, entry(output, tensor(output + ":0", 1, shape({-1, 1}))));
   if (!method.empty()) definition += field(3, method);
   return field(5, entry(name, definition));
-}
-
-std::string node(const std::string& name, const std::string& op,
-                 const std::vector<std::string>& inputs, const std::string& attributes = "") {
-  std::string out = field(1, name) + field(2, op);
-  for (const std::string& input : inputs) out += field(3, input);
-  return field(1, out + attributes);
-}
-
-std::string attribute(const std::string& name, const std::string& value) {
-  return field(5, entry(name, value));
 }
 
 std::string text_constant(const std::string& name, const std::vector<std::string>& texts) {

@@ -8,40 +8,16 @@
 #include "backends/openvino/graph_def.h"
 #include "backends/openvino/saved_model.h"
 #include "backends/openvino/tensor_proto.h"
-#include "base/wire_reader.h"
+#include "backends/openvino/testing.h"
 
 namespace millrace::backends {
 namespace {
 
 using namespace std::string_literals;
 
-std::string field(std::uint32_t number, const std::string& bytes) {
-  std::string out;
-  append_field(out, number, bytes);
-  return out;
-}
-std::string number(std::uint32_t of_field, std::int64_t value) {
-  std::string out(1, static_cast<char>(of_field << 3));
-  auto left = static_cast<std::uint64_t>(value);
-  for (; left >= 0x80; left >>= 7) out += static_cast<char>((left & 0x7f) | 0x80);
-  return out + static_cast<char>(left);
-}
 std::string size(std::int64_t value) {
   return field(2, number(1, value));
 }
-std::string entry(const std::string& key, const std::string& value) {
-  return field(1, key) + field(2, value);
-}
-std::string attribute(const std::string& name, const std::string& value) {
-  return field(5, entry(name, value));
-}
-std::string node(const std::string& name, const std::string& op,
-                 const std::vector<std::string>& inputs, const std::string& attributes = "") {
-  std::string out = field(1, name) + field(2, op);
-  for (const std::string& input : inputs) out += field(3, input);
-  return field(1, out + attributes);
-}
-
 std::vector<std::string> malformed_shapes() {
   std::string many;
   for (int i = 0; i < 255; ++i) many += size(1);
