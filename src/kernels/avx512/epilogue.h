@@ -80,44 +80,47 @@ inline void for_row_blocks(const GemmArgs& args, int most, const F& f) {
   }
 }
 
-// The panels of all parts in a line, cut into pieces for the pool. Gated parts go together.
+// The panels of all parts in a line. Gated parts go together.
+struct PanelLine {
+  int total = 0, num_parts, panels[4] = {};
+
+  explicit PanelLine(const GemmArgs& args)
+      : num_parts(is_gated(args.epilogue) ? 1 : args.num_parts) {
+    for (int p = 0; p < num_parts; ++p) {
+      panels[p] = num_panels(args.parts[p].weight->n);
+      total += panels[p];
+    }
+  }
+};
+
+// A line cut into pieces for the pool.
 struct PanelRange {
   int part, begin, end;
 };
 struct PanelPlan {
-  int num_parts;  // 1 when gated
-  int panels[4];
-  int per_piece;
-  int num_pieces;
+  PanelLine line;
+  int per_piece, num_pieces;
+
+  int pieces_of(int part) const { return (line.panels[part] + per_piece - 1) / per_piece; }
 };
 
 // Pieces are multiples of `multiple` panels and lie within a part.
 inline PanelPlan plan_panels(const ExecView& exec, const GemmArgs& args, int multiple,
                              int most_per_piece) {
-  PanelPlan plan = {};
-  plan.num_parts = is_gated(args.epilogue) ? 1 : args.num_parts;
-  int total = 0;
-  for (int p = 0; p < plan.num_parts; ++p) {
-    plan.panels[p] = num_panels(args.parts[p].weight->n);
-    total += plan.panels[p];
-  }
+  PanelPlan plan = {PanelLine(args), 0, 0};
   const int wanted = exec.num_threads > 1 ? exec.num_threads * 4 : 1;
-  int each = round_up((total + wanted - 1) / wanted, multiple);
-  if (each > most_per_piece) each = most_per_piece;
-  plan.per_piece = each;
-  for (int p = 0; p < plan.num_parts; ++p) {
-    plan.num_pieces += (plan.panels[p] + plan.per_piece - 1) / plan.per_piece;
-  }
+  plan.per_piece = round_up((plan.line.total + wanted - 1) / wanted, multiple);
+  if (plan.per_piece > most_per_piece) plan.per_piece = most_per_piece;
+  for (int p = 0; p < plan.line.num_parts; ++p) plan.num_pieces += plan.pieces_of(p);
   return plan;
 }
 
 inline PanelRange piece_at(const PanelPlan& plan, int index) {
-  for (int p = 0; p < plan.num_parts; ++p) {
-    const int pieces = (plan.panels[p] + plan.per_piece - 1) / plan.per_piece;
+  for (int p = 0; p < plan.line.num_parts; ++p) {
+    const int pieces = plan.pieces_of(p), panels = plan.line.panels[p];
     if (index < pieces) {
       const int begin = index * plan.per_piece;
-      const int end =
-          begin + plan.per_piece < plan.panels[p] ? begin + plan.per_piece : plan.panels[p];
+      const int end = begin + plan.per_piece < panels ? begin + plan.per_piece : panels;
       return {p, begin, end};
     }
     index -= pieces;

@@ -27,26 +27,14 @@ struct Bundle {
   int part, panel, count;
 };
 
-// The panels of all parts in a line. Gated parts go together.
-struct PanelLine {
-  int total = 0, num_parts, panels[4] = {};
-
-  explicit PanelLine(const GemmArgs& args)
-      : num_parts(is_gated(args.epilogue) ? 1 : args.num_parts) {
-    for (int p = 0; p < num_parts; ++p) {
-      panels[p] = num_panels(args.parts[p].weight->n);
-      total += panels[p];
-    }
-  }
-  // The first panels of [begin, end), at most `most`.
-  Bundle at(int begin, int end, int most) const {
-    int part = 0, first = begin;
-    for (; first >= panels[part]; ++part) first -= panels[part];
-    int count = end - begin < most ? end - begin : most;
-    if (count > panels[part] - first) count = panels[part] - first;
-    return {part, first, count};
-  }
-};
+// The first panels of [begin, end) of the line, at most `most`.
+inline Bundle bundle_at(const PanelLine& line, int begin, int end, int most) {
+  int part = 0, first = begin;
+  for (; first >= line.panels[part]; ++part) first -= line.panels[part];
+  int count = end - begin < most ? end - begin : most;
+  if (count > line.panels[part] - first) count = line.panels[part] - first;
+  return {part, first, count};
+}
 
 // Bundles of a product to one thread.
 class ShareTaker {
@@ -77,13 +65,13 @@ class ShareTaker {
       begin = Share::begin_of(left);
       end = Share::end_of(left);
       if (begin >= end) return false;
-      bundle = line_.at(begin, end, wanted(end - begin));
+      bundle = bundle_at(line_, begin, end, wanted(end - begin));
       after = Share::packed(begin + bundle.count, end);
     } while (!__atomic_compare_exchange_n(&share.left, &left, after, true, __ATOMIC_RELAXED,
                                           __ATOMIC_RELAXED));
     begin += bundle.count;
     next.count = 0;
-    if (begin < end) next = line_.at(begin, end, wanted(end - begin));
+    if (begin < end) next = bundle_at(line_, begin, end, wanted(end - begin));
     return true;
   }
   // One panel: the owner may be about to take the others.
@@ -92,7 +80,7 @@ class ShareTaker {
     do {
       const int begin = Share::begin_of(left), end = Share::end_of(left);
       if (begin >= end) return false;
-      bundle = line_.at(end - 1, end, 1);
+      bundle = bundle_at(line_, end - 1, end, 1);
       after = Share::packed(begin, end - 1);
     } while (!__atomic_compare_exchange_n(&share.left, &left, after, true, __ATOMIC_RELAXED,
                                           __ATOMIC_RELAXED));
