@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/avx512/ask.h"
+#include "kernels/avx512/bits.h"
 #include "kernels/avx512/panel.h"
 #include "kernels/avx512/simd.h"
 
@@ -18,27 +19,9 @@ inline __m512i code_row(const uint8_t* tile, int r) {
     const __m512i low = _mm512_set1_epi8(0xf);
     return _mm512_and_si512(r % 8 < 4 ? v : _mm512_srli_epi16(v, 4), low);
   } else if constexpr (values == Values::u5) {
-    const __m512i v = _mm512_loadu_si512(tile + 64 * (r % 8));
-    const __m512i h = _mm512_loadu_si512(tile + 512 + 64 * (r / 8));
-    const __m512i low =
-        _mm512_and_si512(r < 8 ? v : _mm512_srli_epi16(v, 4), _mm512_set1_epi8(0xf));
-    const int bit = r % 8;
-    const auto shift = static_cast<unsigned>(bit < 4 ? 4 - bit : bit - 4);
-    const __m512i high = bit < 4 ? _mm512_slli_epi16(h, shift) : _mm512_srli_epi16(h, shift);
-    // low | (high & 0x10)
-    return _mm512_ternarylogic_epi32(low, high, _mm512_set1_epi8(0x10), 0xf8);
+    return take_five(tile + 320 * (r / 8), r % 8);
   } else {
-    const __m512i v = _mm512_loadu_si512(tile + 64 * (r % 8));
-    const __m512i h = _mm512_loadu_si512(tile + 512 + 64 * (r % 4));
-    const __m512i low =
-        _mm512_and_si512(r < 8 ? v : _mm512_srli_epi16(v, 4), _mm512_set1_epi8(0xf));
-    const int s = r / 4;  // the pair of bits
-    const __m512i high = s == 3   ? _mm512_srli_epi16(h, 2)
-                         : s == 2 ? h
-                         : s == 1 ? _mm512_slli_epi16(h, 2)
-                                  : _mm512_slli_epi16(h, 4);
-    // low | (high & 0x30)
-    return _mm512_ternarylogic_epi32(low, high, _mm512_set1_epi8(0x30), 0xf8);
+    return take_six(tile + 192 * (r / 4), r % 4);
   }
 }
 
@@ -70,9 +53,7 @@ inline ScaleMin scale_min(const uint8_t* scales, size_t g) {
   } else if constexpr (form == Scales::k) {
     const uint8_t* super = scales + g / 8 * kSuperScaleBytes;
     out.d = _mm512_mul_ps(load_half16(super + 256), load_u8x16(super + 16 * (g % 8)));
-    out.m = _mm512_sub_ps(
-        _mm512_setzero_ps(),
-        _mm512_mul_ps(load_half16(super + 288), load_u8x16(super + 128 + 16 * (g % 8))));
+    out.m = _mm512_mul_ps(load_half16(super + 288), load_u8x16(super + 128 + 16 * (g % 8)));
   } else {
     const uint8_t* super = scales + g / 16 * kSuperScaleBytes;
     out.d = _mm512_mul_ps(load_half16(super + 256), load_i8x16(super + 16 * (g % 16)));

@@ -25,7 +25,7 @@ struct VnniInput {
   int k;                      // padded_k
   const std::int8_t* planes;  // a group: [k/4][group][2][4]: four k of the high plane, then the low
   const float* sums;          // a row: [k/16] of 16-groups, [k/32] of 32-groups, [1] of all
-  const std::int32_t* offsets;  // 128 times those, in the same places, but that of all
+  const std::int32_t* offsets;  // -128 times those, in the same places, but that of all
   const float* scales;          // a row's
 };
 constexpr int vnni_group(int rows_left) {

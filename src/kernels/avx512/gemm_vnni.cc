@@ -80,8 +80,12 @@ void multiply(const Rows& x, const PackedWeight& weight, int panel, Pass pass, f
     ahead.upto(t + 1, num_tiles);
 #pragma GCC unroll 4
     for (int g = 0; g < groups; ++g) {
+      const size_t index = static_cast<size_t>(t * groups + g);
       __m512i high[rows], low[rows];
-      for (int r = 0; r < rows; ++r) high[r] = low[r] = _mm512_setzero_si512();
+      for (int r = 0; r < rows; ++r) {
+        high[r] = _mm512_setzero_si512();
+        low[r] = start_of<kind>(x, r, index, k);
+      }
 #pragma GCC unroll 16
       for (int i = 0; i < group / 4; ++i, four += 8 * rows) {
         const __m512i codes = code_row<values>(tile, g * (group / 4) + i);
@@ -91,12 +95,10 @@ void multiply(const Rows& x, const PackedWeight& weight, int panel, Pass pass, f
           low[r] = _mm512_dpbusd_epi32(low[r], codes, broadcast4(four + 8 * r + 4));
         }
       }
-      const size_t index = static_cast<size_t>(t * groups + g);
       const ScaleMin s = scale_min<kind>(scales, scales_each * index);
 #pragma GCC unroll 8
       for (int r = 0; r < rows; ++r) {
-        __m512i dot = _mm512_add_epi32(_mm512_slli_epi32(high[r], 8), low[r]);
-        if constexpr (!has_min) dot = _mm512_sub_epi32(dot, offset_of<kind>(x, r, index, k));
+        const __m512i dot = _mm512_add_epi32(_mm512_slli_epi32(high[r], 8), low[r]);
         acc[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), s.d, acc[r]);
       }
       if constexpr (has_min && !apart) add_offsets<kind, rows>(x, index, k, s.m, offset);
@@ -153,7 +155,7 @@ float quantize_into(const float* x, int k, int8_t* planes, int group, int r, flo
   for (size_t b = 0; b < padded / 32; ++b) all += sums32[b];
   sums32[padded / 32] = all;
   for (size_t i = 0; i < padded / 16 + padded / 32; ++i) {
-    offsets[i] = 128 * static_cast<int32_t>(sums[i]);  // a whole number below 2^20
+    offsets[i] = -128 * static_cast<int32_t>(sums[i]);  // a whole number below 2^20
   }
   return scale;
 }

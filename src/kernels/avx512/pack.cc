@@ -105,14 +105,12 @@ void put_codes(const CodeBlock& block, uint8_t* panel, int b, int lane) {
     }
   } else {
     constexpr bool five = values == Values::u5;
-    uint8_t* tile = panel + static_cast<size_t>(b / 2) * kTileBytes<values> + 4 * lane;
-    for (int r = 8 * (b % 2), i = 0; i < kBlock; ++i) {  // r: quad row of the tile
-      const int row = r + i / 4, j = i % 4;
-      const int low = codes[i] & 0xf, high = codes[i] >> 4;
-      uint8_t& nibbles = tile[64 * (row % 8) + j];
-      nibbles = static_cast<uint8_t>(nibbles | (row < 8 ? low : low << 4));
-      uint8_t& upper = tile[512 + 64 * (five ? row / 8 : row % 4) + j];
-      upper = static_cast<uint8_t>(upper | high << (five ? row % 8 : 2 * (row / 4)));
+    constexpr int quads = five ? 8 : 4;  // to a run of vectors
+    uint8_t* to = panel + static_cast<size_t>(b) * kTileBytes<values> / 2 + 4 * lane;
+    for (int i = 0; i < kBlock; ++i) {
+      const int quad = i / 4 % quads;
+      uint8_t* run = to + (five ? 0 : 192 * (i / 16)) + i % 4;
+      five ? add_five(run, quad, codes[i]) : add_six(run, quad, codes[i]);
     }
   }
 }
@@ -147,7 +145,9 @@ void put_scales(const PackArgs& args, const uint8_t* row_data, int row, uint8_t*
         super[128 + 16 * j + lane] = static_cast<uint8_t>(min);
       }
       memcpy(super + 256 + 2 * lane, block, 2);
-      memcpy(super + 288 + 2 * lane, block + 2, 2);
+      uint8_t* least = super + 288 + 2 * lane;
+      least[0] = block[2];
+      least[1] = block[3] ^ 0x80;  // what is added is -dmin·min
     } else if constexpr (form == Scales::k6) {
       uint8_t* super = scales + at * kSuperScaleBytes;
       for (int j = 0; j < 16; ++j) super[16 * j + lane] = block[192 + j];

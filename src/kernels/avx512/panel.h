@@ -6,16 +6,16 @@
 //   8-bit codes   [k/4][16][4]: dword n = codes of W[n][4r .. 4r+3]         512 bytes a 32-block
 //   4-bit codes   a 32-block is 4 vectors: vector i has quad row i in its low nibbles and quad row
 //                 i+4 in its high ones (GGUF's own nibble order)              256 bytes
-//   5-bit codes   64 k are 8 vectors of low nibbles (i and i+8) and 2 of fifth bits (bit s of
-//                 vector j belongs to quad row 8j + s)                        640 bytes
-//   6-bit codes   64 k are 8 vectors of low nibbles (i and i+8) and 4 of upper bit pairs (bits 2s
-//                 of vector j belong to quad row j + 4s)                      768 bytes
+//   5-bit codes   32 k are 5 vectors (bits.h): quad rows 0 to 4 as they are, the other three in
+//                 the upper bits                                              640 bytes
+//   6-bit codes   16 k are 3 vectors (bits.h): quad rows 0 to 2 as they are, the fourth in the
+//                 upper bits                                                  768 bytes
 //
 // Codes are unsigned: w = d·(code - zero) + m. Behind a panel's values come its scales:
 //   i8            f32 [16]
 //   d             f16 [blocks][16]                       q8_0 q4_0 q5_0
 //   d, m          f16 [blocks][2][16]                    q4_1 q5_1; of 64 and 128 k: q4_g64 q4_g128
-//   K             a 256-block: u8 scale [8][16], u8 min [8][16], f16 d [16], f16 dmin [16]
+//   K             a 256-block: u8 scale [8][16], u8 min [8][16], f16 d [16], f16 -dmin [16]
 //   q6_k          a 256-block: i8 scale [16][16], f16 d [16], 32 bytes unused
 // k is padded to a multiple of 64, rows to 16. Nobody reads sums of the padding rows; in the
 // padding of k the kernels take x as zero.

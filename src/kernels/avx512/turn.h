@@ -5,6 +5,7 @@
 
 #include <immintrin.h>
 
+#include "kernels/avx512/bits.h"
 #include "kernels/avx512/panel.h"
 
 namespace millrace::kernels {
@@ -66,11 +67,13 @@ inline Quads high_nibbles(const Quads& a, const Quads& b) {
   });
 }
 
-// `count` bits from bit `from` of every byte, moved to bit `to`.
-inline __m512i move_bits(__m512i v, int from, int to, int count) {
-  v = _mm512_and_si512(_mm512_srli_epi16(v, static_cast<unsigned>(from)),
-                       _mm512_set1_epi8(static_cast<char>((1 << count) - 1)));
-  return _mm512_slli_epi16(v, static_cast<unsigned>(to));
+// Nibble `upper` (0 or 1) of every byte of x, and above it `count` bits of y from bit `from` on.
+inline __m512i joined(__m512i x, int upper, __m512i y, int from, int count) {
+  const __m512i nibbles =
+      _mm512_and_si512(upper != 0 ? _mm512_srli_epi16(x, 4) : x, _mm512_set1_epi8(0xf));
+  const __m512i bits = _mm512_and_si512(_mm512_srli_epi16(y, static_cast<unsigned>(from)),
+                                        _mm512_set1_epi8(static_cast<char>((1 << count) - 1)));
+  return _mm512_or_si512(nibbles, _mm512_slli_epi16(bits, 4));
 }
 
 template <DType kind>
@@ -86,42 +89,30 @@ constexpr int kTurnedK = kind == DType::q6_k                          ? 4 * kBlo
 
 // q5_k: 64 k in the low and the high nibbles of 32 bytes, their fifth bits two bits of 32 others.
 inline void turn_q5_k(const uint8_t* super, int64_t stride, int pair, uint8_t* tile) {
-  put(turn(super + 48 + 32 * pair, stride), tile);
-  put(turn(super + 64 + 32 * pair, stride), tile + 256);
-  const Quads first = turn(super + 16, stride), second = turn(super + 32, stride);
+  const Quads low[] = {turn(super + 48 + 32 * pair, stride), turn(super + 64 + 32 * pair, stride)};
+  const Quads fifth[] = {turn(super + 16, stride), turn(super + 32, stride)};
   for (int block = 0; block < 2; ++block) {
-    __m512i bits = _mm512_setzero_si512();
-    for (int i = 0; i < 4; ++i) {
-      const int from = 2 * pair + block;
-      bits = _mm512_or_si512(bits, move_bits(first.of[i], from, i, 1));
-      bits = _mm512_or_si512(bits, move_bits(second.of[i], from, i + 4, 1));
+    __m512i codes[8];
+    for (int i = 0; i < 8; ++i) {
+      codes[i] = joined(low[i / 4].of[i % 4], block, fifth[i / 4].of[i % 4], 2 * pair + block, 1);
     }
-    _mm512_storeu_si512(tile + 512 + 64 * block, bits);
+    put_five(codes, tile + 320 * block);
   }
 }
 
 // q6_k: 128 k in the nibbles of 64 bytes, their upper bit pairs in 32 others: two tiles.
 inline void turn_q6_k(const uint8_t* super, int64_t stride, int half, uint8_t* tiles) {
-  const uint8_t* from = super + 64 * half;
-  const Quads a0 = turn(from, stride), a1 = turn(from + 16, stride);
-  const Quads b0 = turn(from + 32, stride), b1 = turn(from + 48, stride);
-  constexpr size_t bytes = kTileBytes<Values::u6>;
-  put(low_nibbles(a0, b0), tiles);
-  put(low_nibbles(a1, b1), tiles + 256);
-  put(high_nibbles(a0, b0), tiles + bytes);
-  put(high_nibbles(a1, b1), tiles + bytes + 256);
-  const uint8_t* upper = super + 128 + 32 * half;
-  const Quads first = turn(upper, stride), second = turn(upper + 16, stride);
-  for (int t = 0; t < 2; ++t) {
-    put(map(first, second,
-            [t](__m512i x, __m512i y) {
-              const __m512i even =
-                  _mm512_or_si512(move_bits(x, 4 * t, 0, 2), move_bits(y, 4 * t, 2, 2));
-              const __m512i odd =
-                  _mm512_or_si512(move_bits(x, 4 * t + 2, 4, 2), move_bits(y, 4 * t + 2, 6, 2));
-              return _mm512_or_si512(even, odd);
-            }),
-        tiles + bytes * static_cast<size_t>(t) + 512);
+  const uint8_t *from = super + 64 * half, *upper = super + 128 + 32 * half;
+  for (int i = 0; i < 2; ++i) {
+    const Quads high = turn(upper + 16 * i, stride);
+    const Quads low[] = {turn(from + 16 * i, stride), turn(from + 32 + 16 * i, stride)};
+    for (int run = 0; run < 4; ++run) {  // of 32 k
+      __m512i codes[4];
+      for (int q = 0; q < 4; ++q) {
+        codes[q] = joined(low[run % 2].of[q], run / 2, high.of[q], 2 * run, 2);
+      }
+      put_six(codes, tiles + 384 * run + 192 * i);
+    }
   }
 }
 

@@ -71,8 +71,17 @@ struct Sums {
   void clear() {
     each([&](int p, int r) { acc[p][r] = offset[p][r] = _mm512_setzero_ps(); });
   }
-  void clear_integers() {
-    each([&](int p, int r) { high[p][r] = low[p][r] = _mm512_setzero_si512(); });
+  // What follows is of group `index`.
+  void begin(const Rows& x, size_t index, size_t k) {
+#pragma GCC unroll 2
+    for (int r = 0; r < rows; ++r) {
+      const __m512i start = start_of<kind>(x, r, index, k);
+#pragma GCC unroll 4
+      for (int p = 0; p < panels; ++p) {
+        high[p][r] = _mm512_setzero_si512();
+        low[p][r] = start;
+      }
+    }
   }
 
   // Four k of every row, two planes of them at `four`, by quad row `row` of the tiles.
@@ -98,10 +107,7 @@ struct Sums {
           scale_min<kind>(scales + static_cast<size_t>(p) * panel_bytes, kScalesEach * index);
 #pragma GCC unroll 2
       for (int r = 0; r < rows; ++r) {
-        __m512i dot = _mm512_add_epi32(_mm512_slli_epi32(high[p][r], 8), low[p][r]);
-        if constexpr (kFoldsZero<kind>) {
-          dot = _mm512_sub_epi32(dot, offset_of<kind>(x, r, index, k));
-        }
+        const __m512i dot = _mm512_add_epi32(_mm512_slli_epi32(high[p][r], 8), low[p][r]);
         acc[p][r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), s.d, acc[p][r]);
         if constexpr (kFoldsZero<kind>) continue;
         const __m512 sum = _mm512_set1_ps(sum_of<kind>(x, r, index, k));
@@ -147,27 +153,22 @@ void multiply(const Rows& x, const PackedWeight& weight, int panel, const uint8_
   TilesAhead<kind, panels, into> ahead(tile, next, weight.k);
   Of sums;
   sums.clear();
-  sums.clear_integers();
   const int8_t* four = x.planes;
   for (int t = 0; t < num_tiles; ++t, tile += kTileBytes<Traits<kind>::values>) {
     ahead.aim(t);
 #pragma GCC unroll 4
     for (int g = 0; g < groups; ++g) {
+      const auto index = static_cast<size_t>(t * groups + g);
+      if (!Of::kWhole || t % kMostWholeTiles == 0) sums.begin(x, index, k);
 #pragma GCC unroll 16
       for (int i = 0; i < group / 4; ++i, four += 8 * rows) {
         const int row = g * (group / 4) + i;
         ahead.row(row);
         sums.add(four, tile, bytes, row);
       }
-      if constexpr (!Of::kWhole) {
-        sums.scale(x, scales, bytes, static_cast<size_t>(t * groups + g), k);
-        sums.clear_integers();
-      }
+      if constexpr (!Of::kWhole) sums.scale(x, scales, bytes, index, k);
     }
-    if (Of::kWhole && ((t + 1) % kMostWholeTiles == 0 || t + 1 == num_tiles)) {
-      sums.keep();
-      sums.clear_integers();
-    }
+    if (Of::kWhole && ((t + 1) % kMostWholeTiles == 0 || t + 1 == num_tiles)) sums.keep();
   }
   sums.store(x, scales, bytes, to);
 }

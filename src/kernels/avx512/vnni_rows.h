@@ -12,7 +12,7 @@ struct Rows {
   const int8_t* planes;
   const float* sums;  // of the first row: of its groups of 16, of 32, and of all
   size_t sums_stride;
-  const int32_t* offsets;  // of the first row: 128 times the sums of its groups, as integers
+  const int32_t* offsets;  // of the first row: -128 times the sums of its groups, as integers
   const float* scales;
 };
 
@@ -38,14 +38,19 @@ inline float sum_of(const Rows& x, int r, size_t index, size_t k) {
 template <DType kind>
 constexpr bool kFoldsZero = !kHasMin<kind> && Traits<kind>::scales != Scales::row;
 
-// What Σ code·x of group `index` of row r has too much of because codes are unsigned: zero·Σ x.
+// What Σ code·x of group `index` of row r begins with: -zero·Σ x, because codes are unsigned, or 0
+// where an offset is added at the end.
 template <DType kind>
-inline __m512i offset_of(const Rows& x, int r, size_t index, size_t k) {
-  static_assert(kSpan<kind> <= 32);
-  const int32_t* offsets = x.offsets + static_cast<size_t>(r) * x.sums_stride;
-  const __m512i of_128 = _mm512_set1_epi32(offsets[kSpan<kind> == 16 ? index : k / 16 + index]);
-  constexpr unsigned kHalvings = 7 - __builtin_ctz(static_cast<unsigned>(Traits<kind>::zero));
-  return kHalvings == 0 ? of_128 : _mm512_srai_epi32(of_128, kHalvings);
+inline __m512i start_of(const Rows& x, int r, size_t index, size_t k) {
+  if constexpr (kFoldsZero<kind>) {
+    static_assert(kSpan<kind> <= 32);
+    const int32_t* offsets = x.offsets + static_cast<size_t>(r) * x.sums_stride;
+    const __m512i of_128 = _mm512_set1_epi32(offsets[kSpan<kind> == 16 ? index : k / 16 + index]);
+    constexpr unsigned kHalvings = 7 - __builtin_ctz(static_cast<unsigned>(Traits<kind>::zero));
+    return kHalvings == 0 ? of_128 : _mm512_srai_epi32(of_128, kHalvings);
+  } else {
+    return _mm512_setzero_si512();
+  }
 }
 
 inline Rows rows_of(const avx512::VnniInput& x, int first) {
