@@ -46,17 +46,24 @@ def add_constant(folder, name, value, version=1, file="model.onnx", fixed=False)
     (path / (file + ".part")).rename(path / file)
 
 
-def accumulator(folder, name, batched=True):
-    """total = state + x + 100 × START, and the next state is total; ID comes out as it went in."""
+def accumulator(folder, name, batched=True, work=0):
+    """total = state + x + 100 × START, and the next state is total; ID comes out as it went in. `work` products of
+    SLOW_WIDTH² that come to nothing make it slow."""
     f32, i64 = TensorProto.FLOAT, TensorProto.INT64
     shape = ["n", 1] if batched else [1]
-    save(folder, name,
+    matrices = [constant("wide", np.ones((1, SLOW_WIDTH), np.float32)), constant("narrow", np.zeros((SLOW_WIDTH, 1), np.float32)),
+                constant("square", np.eye(SLOW_WIDTH, dtype=np.float32))]
+    products = ["wide"] + ["square"] * work + ["narrow"] if work > 0 else []
+    steps = ["x"] + [f"h{i}" for i in range(len(products))]
+    busy = [helper.make_node("MatMul", [steps[i], matrix], [steps[i + 1]]) for i, matrix in enumerate(products)]
+    save(folder, name, busy +
          [helper.make_node("Mul", ["START", "hundred"], ["s"]), helper.make_node("Add", ["x", "STATE_IN"], ["a"]),
-          helper.make_node("Add", ["a", "s"], ["total"]), helper.make_node("Identity", ["total"], ["STATE_OUT"]),
-          helper.make_node("Add", ["ID", "nothing"], ["id"])],
+          helper.make_node("Add", ["a", "s"], ["b"]), helper.make_node("Add", ["b", steps[-1] if work > 0 else "none"], ["total"]),
+          helper.make_node("Identity", ["total"], ["STATE_OUT"]), helper.make_node("Add", ["ID", "nothing"], ["id"])],
          [tensor("x", f32, shape), tensor("STATE_IN", f32, shape), tensor("START", f32, shape), tensor("ID", i64, shape)],
          [tensor("total", f32, shape), tensor("STATE_OUT", f32, shape), tensor("id", i64, shape)],
-         [constant("hundred", np.float32(100)), constant("nothing", np.int64(0))])
+         [constant("hundred", np.float32(100)), constant("nothing", np.int64(0)), constant("none", np.float32(0))] +
+         (matrices if work > 0 else []))
 
 
 def make_all(folder):

@@ -48,6 +48,8 @@ def server(tmp_path_factory):
     (folder / "totals" / "config.pbtxt").write_text(CONFIG)
     accumulator(folder, "few", batched=False)
     (folder / "few" / "model.toml").write_text(TOML)
+    accumulator(folder, "slow", work=200)
+    (folder / "slow" / "model.toml").write_text("max-queue-size = 4\n" + TOML)
     add_constant(folder, "stateless", 1)
     with serving(folder) as started:
         yield started
@@ -168,3 +170,39 @@ def test_the_number_of_sequences_is_bounded(client):
     assert refused.value.status() == "503"
     assert ask(client, 1, model="few", shape=(1,), sequence_id=3, sequence_end=True) == 104
     assert ask(client, 4, model="few", shape=(1,), sequence_id=4, sequence_start=True) == 104
+
+
+def test_those_behind_others_of_their_sequence_are_in_the_queue(server):
+    """They are counted there, find it full, and may be late; the state has those that were answered, and no others."""
+    def add(value, **parameters):
+        x = {"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [value]}
+        body = {"inputs": [x], "outputs": [{"name": "total"}], "parameters": {"sequence_id": 5} | parameters}
+        answer = requests.post(server.url + "/v2/models/slow/infer", json=body, timeout=60)
+        if answer.status_code == 200:
+            return 200, answer.json()["outputs"][0]["data"][0]
+        return answer.status_code, answer.json()["error"]
+
+    def pending():
+        return server.metrics()['nv_inference_pending_request_count{model="slow",version="1"}']
+
+    assert add(0, sequence_start=True) == (200, 100)
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        sent = [pool.submit(add, i) for i in range(1, 13)]
+        most = 0
+        while most < 2 and not all(request.done() for request in sent):
+            most = max(most, pending())
+        assert 2 <= most <= 4
+        results = [request.result() for request in sent]
+        added = [i for i, (status, _) in enumerate(results, 1) if status == 200]
+        assert len(added) >= 4
+        for status, error in results:
+            assert status == 200 or (status == 503 and "queue" in error), error
+        assert pending() == 0
+
+        ahead = [pool.submit(add, 0) for _ in range(4)]
+        while pending() < 2:
+            assert not all(request.done() for request in ahead)
+        status, error = add(1000, timeout=1000)
+        assert status == 504 and "time was over" in error, (status, error)
+        assert all(request.result()[0] == 200 for request in ahead)
+    assert add(0, sequence_end=True) == (200, 100 + sum(added))
