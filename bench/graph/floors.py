@@ -15,22 +15,37 @@ def whole():
 
 
 class Floor:
-    """A service without a model on one wire, under the same load. `name` is the rows' limit."""
+    """A service without a model on one wire, under the same load. `name` is the rows' limit, `cores` what all processes share."""
 
-    def __init__(self, name, side):
-        self.name, self.side = name, side
+    def __init__(self, name, side, cores):
+        self.name, self.side, self.cores = name, side, cores
 
     @functools.cached_property
-    def rate(self):
-        """Requests a second, measured when first asked for; None where it failed."""
+    def runs(self):
+        """Measured when first asked for."""
         measured = Measured()
         for _ in range(ROUNDS):
             attempt(self.side, measured)
-        return statistics.median(run["rate"] for run in measured.runs) if measured.runs else None
+        return measured.runs
+
+    def median(self, figure):
+        """None where it failed or is not measured."""
+        values = [run[figure] for run in self.runs if figure in run]
+        return statistics.median(values) if values else None
+
+    @property
+    def rate(self):
+        """Requests a second."""
+        return self.median("rate")
 
     def largest_ratio(self, alone):
         """Of a server's rate to that of the runtime alone: each picture takes the cores for as long as both need them for it."""
         return 1 / (1 + alone / self.rate)
+
+    def ratio_of_a_free_server(self, alone):
+        """The same where only the client took processor time, which no server can change; None where that is not measured."""
+        cpu_us = self.median("client_cpu_us")
+        return None if cpu_us is None else 1 / (1 + alone * cpu_us * 1e-6 / self.cores)
 
 
 @dataclass
@@ -46,4 +61,7 @@ class FlooredJob(Job):
         alone = statistics.median(rates)
         most = self.floor.largest_ratio(alone)
         self.note = f"{self.floor.name} without a model: {self.floor.rate:,.0f} pictures/s, so the largest ratio is {most:.3f}"
+        free = self.floor.ratio_of_a_free_server(alone)
+        if free is not None:
+            self.note += f"; the client's own processor time leaves {free:.3f} to a server that costs nothing"
         return {self.floor.name: most * alone}

@@ -1,8 +1,10 @@
 // A closed-loop gRPC client for measuring servers: N calls under way on one channel, each sends the same message again as soon as
 // it has its answer. Messages are bytes: nothing is encoded or decoded here.
-// usage: grpc_load PORT CALLS SECONDS METHOD MESSAGE_FILE        prints one line of JSON. Every answer must be OK.
+// usage: grpc_load PORT CALLS SECONDS METHOD MESSAGE_FILE        prints one line of JSON, with the processor
+// time that a call costs the client. Every answer must be OK.
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -47,6 +49,14 @@ grpc::ByteBuffer file_bytes(const char* path) {
   return grpc::ByteBuffer(&slice, 1);
 }
 
+// This process's processor time so far.
+double cpu_seconds() {
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec); };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
 float quantile(const std::vector<float>& sorted, double q) {
   return sorted.empty() ? 0 : sorted[static_cast<std::size_t>(q * static_cast<double>(sorted.size() - 1))];
 }
@@ -66,6 +76,7 @@ int main(int argc, char** argv) {
   const auto count_from = Clock::now() + span(0.2 * seconds), end = count_from + span(seconds);
   for (int i = std::atoi(argv[2]); i > 0; --i) load.begin();
   std::vector<float> latencies_us;
+  double cpu_at_first = 0;
   void* tag = nullptr;
   bool ok = false;
   while (Clock::now() < end && load.queue.Next(&tag, &ok)) {
@@ -76,13 +87,15 @@ int main(int argc, char** argv) {
     }
     const auto now = Clock::now();
     if (call->started >= count_from && now <= end) {
+      if (latencies_us.empty()) cpu_at_first = cpu_seconds();
       latencies_us.push_back(std::chrono::duration<float, std::micro>(now - call->started).count());
     }
     load.begin();
   }
+  const double cpu_us = 1e6 * (cpu_seconds() - cpu_at_first) / static_cast<double>(std::max<std::size_t>(latencies_us.size(), 2) - 1);
   std::ranges::sort(latencies_us);
-  std::printf("{\"requests_per_second\": %.6g, \"p50_us\": %.6g, \"p99_us\": %.6g}\n",
-              static_cast<double>(latencies_us.size()) / seconds, quantile(latencies_us, 0.5), quantile(latencies_us, 0.99));
+  std::printf("{\"requests_per_second\": %.6g, \"p50_us\": %.6g, \"p99_us\": %.6g, \"client_cpu_us\": %.4g}\n",
+              static_cast<double>(latencies_us.size()) / seconds, quantile(latencies_us, 0.5), quantile(latencies_us, 0.99), cpu_us);
   std::fflush(stdout);
   std::_Exit(0);  // calls are under way
 }

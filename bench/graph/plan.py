@@ -19,8 +19,8 @@ class Plan:
     def __init__(self, setup):
         self.setup = setup
         picture = of_graph("mobilenet-v2")
-        self.http = Floor("HTTP", BareEcho(setup, Millrace.target, picture, CLASSES_BYTES, CLIENTS))
-        self.grpc = Floor("gRPC", BareGrpc(setup, picture_message(), CLASSES_BYTES, CLIENTS))
+        self.http = Floor("HTTP", BareEcho(setup, Millrace.target, picture, CLASSES_BYTES, CLIENTS), setup.threads)
+        self.grpc = Floor("gRPC", BareGrpc(setup, picture_message(), CLASSES_BYTES, CLIENTS), setup.threads)
 
     def file(self, shape, kind="f32"):
         return GraphFile(self.setup, shape, kind)

@@ -27,10 +27,10 @@ def test_names_are_unique_and_nothing_is_made(tmp_path):
 
 
 class Fixed:
-    """A side that always gives the same rate."""
+    """A side that always gives the same figures."""
 
-    def __init__(self, rate):
-        self.rate, self.program, self.flags = rate, "fixed", []
+    def __init__(self, rate, **others):
+        self.rate, self.others, self.program, self.flags = rate, others, "fixed", []
 
     def version(self):
         return "1"
@@ -38,18 +38,26 @@ class Fixed:
     def run(self):
         if self.rate is None:
             raise Failure("it does not run")
-        return {"rate": self.rate}
+        return {"rate": self.rate, **self.others}
 
 
 @pytest.mark.parametrize("bare, fraction, note", [(1000, 0.9, "the largest ratio is 0.500"), (None, None, None)])
 def test_rows_with_a_model_are_bounded_by_their_wire(bare, fraction, note):
     """A model that takes a millisecond behind a wire that takes another: at most half of the rate is left."""
     row = Row("m", "pictures/s", "rate", Goal(0.97), limit="HTTP", work=whole)
-    job = FlooredJob(Fixed(450), Fixed(1000), [row], floor=Floor("HTTP", Fixed(bare)))
+    job = FlooredJob(Fixed(450), Fixed(1000), [row], floor=Floor("HTTP", Fixed(bare), cores=2))
     ours, peer = alternate(job.ours, job.peer, 1)
     result = result_of(row, job, ours, peer, job.limits(peer))
     assert result["limit_fraction"] == fraction and result["ratio"] == 0.45 and result["met"] is False
     assert note is None if job.note is None else note in result["note"]
+
+
+def test_what_the_client_takes_no_server_can_give_back():
+    """250 µs of one of two cores, beside a model that takes both for a millisecond."""
+    floor = Floor("gRPC", Fixed(1000, client_cpu_us=250), cores=2)
+    job = FlooredJob(Fixed(450), Fixed(1000), [], floor=floor)
+    job.limits(alternate(job.ours, job.peer, 1)[1])
+    assert "leaves 0.889 to a server that costs nothing" in job.note
 
 
 @pytest.mark.parametrize("shape", ["identity", "mobilenet-v2"])

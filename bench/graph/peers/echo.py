@@ -48,7 +48,8 @@ class BareGrpc:
         port = free_port()
         with running("bare_grpc", port, self.answer_bytes):
             found = grpc_load(port, self.calls, self.setup.seconds, self.message)
-        return {"rate": found["requests_per_second"], "p50_us": found["p50_us"], "p99_us": found["p99_us"]}
+        return {"rate": found["requests_per_second"], "p50_us": found["p50_us"], "p99_us": found["p99_us"],
+                "client_cpu_us": found["client_cpu_us"]}
 
 
 class BareEcho:
