@@ -77,7 +77,7 @@ class Plan:
                       [Row(f"{shape} at 70 % load while 1 GB is loaded, p99", "µs", "p99_us", Goal(1 / 1.1), higher=False)], serves)
             yield Job(BesideLoop(self.setup, serves, comes, pace), Beside(self.setup, serves, comes, pace, False),
                       [Row(f"{shape} at 70 % load beside an idle-priority loop, p99", "µs", "p99_us", higher=False)], serves,
-                      note="what the machine's scheduler takes for any work in the background: the row above cannot do better")
+                      note="what the machine's scheduler takes for work in the background that does not stand still")
         comes = self.file("resnet50")
         yield Job(Reloaded(self.setup, self.file("identity"), comes), None,
                   [Row("memory after 100 loads and unloads", "MiB", "grown_mib", Goal(at_most=32), higher=False)], comes, most_rounds=1)

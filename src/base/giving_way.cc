@@ -52,25 +52,25 @@ bool GivingWay::is_possible() {
 }
 
 GivingWay::GivingWay(std::chrono::milliseconds at_most, SetBack set_back)
-    : set_back_(set_back), thread_(gettid()) {
-  if (!is_possible()) return;
+    : set_back_(set_back), thread_(gettid()), still_(std::in_place) {
   timer_ = std::jthread([this, at_most](const std::stop_token& stop) {
     name_this_thread("giving-way");
     std::unique_lock lock(mutex_);
     ended_.wait_for(lock, stop, at_most, [] { return false; });
     end();
   });
-  set_policy(kThisThread, SCHED_IDLE);
+  if (is_possible()) set_policy(kThisThread, SCHED_IDLE);
 }
 
 GivingWay::~GivingWay() {
-  if (!timer_.joinable()) return;
   timer_.request_stop();
   timer_.join();
   end();  // where the time was over just when such a thread started another
 }
 
-void GivingWay::end() const {
+void GivingWay::end() {
+  still_.reset();
+  if (!is_possible()) return;
   if (set_back_ == SetBack::itself) {
     set_policy(thread_, SCHED_OTHER);
     return;

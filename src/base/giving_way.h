@@ -1,13 +1,17 @@
-// Work that is to disturb nobody: while one of these lives, the calling thread and every thread
-// that it starts run only where a core has nothing else to do (SCHED_IDLE). Afterwards they are as
-// before. Does nothing where that could not be undone, see is_possible().
+// Work that is to disturb nobody: while one of these lives, the calling thread stands still while
+// it would be in the way (base/standing_still.h), and it and every thread that it starts run only
+// where a core has nothing else to do (SCHED_IDLE). Afterwards they are as before. The second is
+// left out where it could not be undone, see is_possible().
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <thread>
+
+#include "base/standing_still.h"
 
 namespace millrace {
 
@@ -28,10 +32,11 @@ class GivingWay {
   static bool is_possible();
 
  private:
-  void end() const;
+  void end();
 
   const SetBack set_back_;
   const int thread_;
+  std::optional<StandingStill> still_;
   std::mutex mutex_;
   std::condition_variable_any ended_;
   std::jthread timer_;  // ends first

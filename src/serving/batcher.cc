@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/foreground.h"
 #include "base/worker_pool.h"
 #include "serving/batch_merge.h"
 #include "serving/batcher_item.h"
@@ -328,8 +329,13 @@ void Batcher::start(Items items, Turn turn, int num_running, TimePoint now) {
   const Started started{.at = now, .turn = turn, .num_running = num_running};
   TensorBatch batch = items.size() == 1 ? lone_batch(items.front()->request) : merged_batch(items);
   batch.in_company = turn == Turn::beside;
+  const int at_once = batch.in_company ? model_.max_in_company() : model_.max_concurrency();
+  auto waited_for =
+      std::make_unique<Foreground>(std::max(Foreground::cores_of_process() / at_once, 1));
   model_.infer(std::move(batch),
-               [this, started, items = std::move(items)](Result<TensorResult> result) mutable {
+               [this, started, items = std::move(items),
+                waited_for = std::move(waited_for)](Result<TensorResult> result) mutable {
+                 const auto until_answered = std::move(waited_for);
                  finished(std::move(items), started, std::move(result));
                });
 }

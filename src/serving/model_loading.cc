@@ -208,8 +208,7 @@ Result<std::unique_ptr<Servable>> ModelStore::load_servable(const FoundModel& fo
   if (beside_others) giving_way.emplace(kMostTimeGivingWay);
   if (beside_others && !GivingWay::is_possible()) {
     log_debug(
-        "loading beside other models: without CAP_SYS_NICE or RLIMIT_NICE it competes with "
-        "their requests");
+        "loading beside other models: without CAP_SYS_NICE or RLIMIT_NICE it has their priority");
   }
   auto servable = found.backend->load(found.spec, context);
   if (!servable) return servable;

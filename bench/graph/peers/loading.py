@@ -124,7 +124,7 @@ class Beside(TwoModels):
 
 class BesideLoop(Beside):
     """The same while a process apart counts at idle priority: it touches no memory and takes no lock, so what it costs is the
-    machine's scheduling, and no load beside a model can cost less."""
+    machine's scheduling."""
 
     def __init__(self, setup, serves, comes, pace):
         super().__init__(setup, serves, comes, pace, False)
