@@ -104,7 +104,7 @@ void GrpcCall::take(std::unique_lock<std::mutex> lock) {
   ++owed_;
   read_next();
   lock.unlock();
-  if (method_.on_grpc_thread) {
+  if (message.size() <= method_.most_in_place) {
     return method_.handle(shared_.context, shared_from_this(), std::move(message));
   }
   auto kept = std::make_shared<Message>(std::move(message));

@@ -26,15 +26,16 @@ void unary(const ApiContext& context, std::shared_ptr<Call> call, Message messag
 }
 
 constexpr std::size_t kSmall = std::size_t{256} << 10;
+constexpr std::size_t kPicture = std::size_t{1} << 20;
 
 #define KSERVE "/inference.GRPCInferenceService/"
 #define PREDICTION "/tensorflow.serving.PredictionService/"
 #define HEALTH "/grpc.health.v1.Health/"
 constexpr Method kMethods[] = {
-    {KSERVE "ModelInfer", model_infer, kMaxGrpcMessageBytes},
+    {KSERVE "ModelInfer", model_infer, kMaxGrpcMessageBytes, Method::Kind::unary, kPicture},
     {KSERVE "ModelStreamInfer", model_stream_infer, kMaxGrpcMessageBytes, Method::Kind::stream},
-    {KSERVE "ServerLive", unary<server_live>, kSmall, Method::Kind::unary, true},
-    {KSERVE "ServerReady", unary<server_ready>, kSmall, Method::Kind::unary, true},
+    {KSERVE "ServerLive", unary<server_live>, kSmall, Method::Kind::unary, kSmall},
+    {KSERVE "ServerReady", unary<server_ready>, kSmall, Method::Kind::unary, kSmall},
     {KSERVE "ModelReady", unary<model_ready>, kSmall},
     {KSERVE "ServerMetadata", unary<server_metadata>, kSmall},
     {KSERVE "ModelMetadata", unary<model_metadata>, kSmall},
@@ -57,7 +58,7 @@ constexpr Method kMethods[] = {
     {PREDICTION "MultiInference", multi_inference, kMaxGrpcMessageBytes},
     {PREDICTION "GetModelMetadata", unary<get_tf_metadata>, kSmall},
     {"/tensorflow.serving.ModelService/GetModelStatus", unary<get_tf_status>, kSmall},
-    {HEALTH "Check", unary<health_check>, kSmall, Method::Kind::unary, true},
+    {HEALTH "Check", unary<health_check>, kSmall, Method::Kind::unary, kSmall},
     {HEALTH "Watch", health_watch, kSmall, Method::Kind::server_stream},
 };
 #undef KSERVE
