@@ -15,8 +15,11 @@ constexpr int kLookAgain = 64;  // executions until the other way is tried again
 constexpr int kLookAgainLater = 1024;  // the same where the difference was clear
 constexpr std::int64_t kRowsToLearn = 8;
 
+// Whatever else the machine does makes times longer, never shorter: one long time says little,
+// and a short one that what was known no longer holds.
 double blend(double known, double now) {
-  return known == 0 ? now : (1 - kNewest) * known + kNewest * now;
+  if (known == 0 || 2 * now < known) return now;
+  return (1 - kNewest) * known + kNewest * std::min(now, 2 * known);
 }
 
 double per_row(std::chrono::nanoseconds took, double rows) {

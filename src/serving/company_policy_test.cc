@@ -65,5 +65,24 @@ TEST(CompanyPolicy, TheFirstSlowTimesDoNotCount) {
   EXPECT_FALSE(policy.merges(8));
 }
 
+TEST(CompanyPolicy, OneLongTimeDoesNotChangeTheWay) {
+  CompanyPolicy policy;
+  beside(policy, microseconds(6000));  // 3 ms a row
+  policy.on_merged(8, microseconds(8000));
+  policy.on_merged(8, microseconds(400000));  // the machine was elsewhere
+  EXPECT_TRUE(policy.merges(8));
+}
+
+TEST(CompanyPolicy, WhatWasSlowForATimeIsTakenUpAgainAtTheFirstShortTime) {
+  CompanyPolicy policy;
+  beside(policy, microseconds(6000));
+  for (int i = 0; i < 20; ++i) policy.on_merged(8, microseconds(80000));
+  EXPECT_FALSE(policy.merges(8));
+  beside(policy, microseconds(6000), 1024);
+  EXPECT_TRUE(policy.merges(8)) << "to look again";
+  policy.on_merged(8, microseconds(8000));
+  EXPECT_TRUE(policy.merges(8));
+}
+
 }  // namespace
 }  // namespace millrace::serving
