@@ -8,25 +8,33 @@ namespace {
 
 constexpr double kNewest = 0.2;  // weight of the newest time
 constexpr double kWorthMerging =
-    0.9;                        // all wait for a merged execution's end: it must gain this much
-constexpr double kClear = 1.3;  // times as dear as the other: unlikely to change
-constexpr int kEnough = 4;      // times of side by side that say something; the first is slow
-constexpr int kLookAgain = 64;  // executions until the other way is tried again
+    0.9;                          // all wait for a merged execution's end: it must gain this much
+constexpr double kClear = 1.3;    // times as dear as the other: unlikely to change
+constexpr int kEnough = 4;        // times of side by side that say something; the first is slow
+constexpr int kEnoughMerged = 2;  // the same of a size
+constexpr int kLookAgain = 64;    // executions until the other way is tried again
 constexpr int kLookAgainLater = 1024;  // the same where the difference was clear
 constexpr std::int64_t kRowsToLearn = 8;
-
-// Whatever else the machine does makes times longer, never shorter: one long time says little,
-// and a short one that what was known no longer holds.
-double blend(double known, double now) {
-  if (known == 0 || 2 * now < known) return now;
-  return (1 - kNewest) * known + kNewest * std::min(now, 2 * known);
-}
 
 double per_row(std::chrono::nanoseconds took, double rows) {
   return std::max(1e-9, std::chrono::duration<double>(took).count() / std::max(1.0, rows));
 }
 
 }  // namespace
+
+// Whatever else the machine does makes times longer, never shorter, and so do the first executions,
+// which make what they need: one long time says little, and a short one that what was known no
+// longer holds.
+void CompanyPolicy::Cost::learn(double now) {
+  if (num_times < kEnough) {
+    seconds = num_times == 0 ? now : std::min(seconds, now);
+    ++num_times;
+  } else if (2 * now < seconds) {
+    seconds = now;
+  } else {
+    seconds = (1 - kNewest) * seconds + kNewest * std::min(now, 2 * seconds);
+  }
+}
 
 std::size_t CompanyPolicy::size_of(std::int64_t rows) {
   const auto positive = static_cast<std::uint64_t>(std::max<std::int64_t>(1, rows));
@@ -35,48 +43,46 @@ std::size_t CompanyPolicy::size_of(std::int64_t rows) {
 }
 
 void CompanyPolicy::on_merged(std::int64_t rows, std::chrono::nanoseconds took) {
-  double& known = merged_[size_of(rows)];
-  known = blend(known, per_row(took, static_cast<double>(rows)));
+  merged_[size_of(rows)].learn(per_row(took, static_cast<double>(rows)));
   since_merged_ = 0;
   ++since_beside_;
 }
 
 void CompanyPolicy::on_beside(double num_running, std::chrono::nanoseconds took) {
-  // By Little's law; the first executions of a thread make what they need.
-  const double now = per_row(took, num_running);
-  beside_ = num_beside_ < kEnough && beside_ > 0 ? std::min(beside_, now) : blend(beside_, now);
-  num_beside_ = std::min(num_beside_ + 1, kEnough);
+  beside_.learn(per_row(took, num_running));  // by Little's law
   since_beside_ = 0;
   ++since_merged_;
 }
 
-double CompanyPolicy::merged_cost(std::int64_t rows) const {
+// Of the size of so many rows, or of the next smaller one that is known.
+const CompanyPolicy::Cost& CompanyPolicy::merged_cost(std::int64_t rows) const {
   for (std::size_t size = size_of(rows) + 1; size-- > 1;) {
-    if (merged_[size] > 0) return merged_[size];
+    if (merged_[size].num_times > 0) return merged_[size];
   }
-  return 0;
+  return merged_[0];
 }
 
 int CompanyPolicy::patience() const {
-  double merged = merged_cost(std::int64_t{1} << kNumSizes);
-  for (const double cost : merged_) {
-    if (cost > 0) merged = std::min(merged, cost);
+  double merged = 0;
+  for (const Cost& cost : merged_) {
+    if (cost.num_times > 0) merged = merged == 0 ? cost.seconds : std::min(merged, cost.seconds);
   }
-  const double ratio = merged / beside_;
+  const double ratio = merged / beside_.seconds;
   return ratio > kClear || ratio < 1 / kClear ? kLookAgainLater : kLookAgain;
 }
 
 bool CompanyPolicy::merges(std::int64_t num_rows) const {
-  if (num_beside_ < kEnough) return false;
-  const double merged = merged_cost(num_rows);
-  if (merged == 0 || since_merged_ >= patience()) return true;
+  if (beside_.num_times < kEnough) return false;
+  const Cost& merged = merged_cost(num_rows);
+  if (merged.num_times < kEnoughMerged || since_merged_ >= patience()) return true;
   if (since_beside_ >= patience()) return false;
-  return merged < kWorthMerging * beside_;
+  return merged.seconds < kWorthMerging * beside_.seconds;
 }
 
 std::int64_t CompanyPolicy::most_rows() const {
-  const double merged = merged_cost(std::int64_t{1} << kNumSizes);
-  return merged == 0 || merged >= kWorthMerging * beside_ ? kRowsToLearn : 0;
+  const Cost& merged = merged_cost(std::int64_t{1} << kNumSizes);
+  const bool pays = merged.num_times > 0 && merged.seconds < kWorthMerging * beside_.seconds;
+  return pays ? 0 : kRowsToLearn;
 }
 
 }  // namespace millrace::serving

@@ -25,14 +25,19 @@ class CompanyPolicy {
 
  private:
   static constexpr std::size_t kNumSizes = 12;
+  // What a row takes, learnt.
+  struct Cost {
+    double seconds = 0;  // 0: not known
+    int num_times = 0;   // up to a bound
+    void learn(double now);
+  };
+
   static std::size_t size_of(std::int64_t rows);  // by powers of two
-  double merged_cost(std::int64_t rows) const;
+  const Cost& merged_cost(std::int64_t rows) const;
   int patience() const;
 
-  // Seconds a row; 0: not known. Merged ones by size.
-  std::array<double, kNumSizes> merged_{};
-  double beside_ = 0;
-  int num_beside_ = 0;                       // ever, up to a bound
+  std::array<Cost, kNumSizes> merged_{};  // by size
+  Cost beside_;
   int since_merged_ = 0, since_beside_ = 0;  // executions of the other way
 };
 
