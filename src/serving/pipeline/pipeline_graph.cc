@@ -94,9 +94,9 @@ class Builder {
     step.first_output = static_cast<ValueId>(graph_.values.size());
     step.num_outputs = static_cast<int>(outputs->size());
     if (Status done = connect_condition(from, *outputs, step); !done) return done;
-    for (StepOutput& output : *outputs) {
+    for (const StepOutput& output : *outputs) {
       graph_.values.push_back(
-          {.name = step.name + "." + output.name, .type = std::move(output.type), .readers = {}});
+          {.name = step.name + "." + output.name, .type = output.type, .readers = {}});
     }
     for (const ValueId id : step.inputs) add_once(step.waits_for, id);
     add_once(step.waits_for, step.when_value);
