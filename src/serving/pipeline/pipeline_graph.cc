@@ -68,9 +68,10 @@ class Builder {
     if (source.output.empty() && step.num_outputs == 1) return step.first_output;
     std::string names;
     for (int i = 0; i < step.num_outputs; ++i) {
-      const auto id = static_cast<std::size_t>(step.first_output + i);
-      const std::string output = graph_.values[id].name.substr(step.name.size() + 1);
-      if (output == source.output) return step.first_output + i;
+      const ValueId id = step.first_output + i;
+      const GraphValue& value = graph_.values[static_cast<std::size_t>(id)];
+      const std::string output = value.name.substr(step.name.size() + 1);
+      if (output == source.output) return id;
       names += (names.empty() ? "" : ", ") + output;
     }
     return invalid(source.output.empty()
@@ -121,6 +122,7 @@ class Builder {
     auto model = model_for_step(from, where, find_);
     if (!model) return pass(model);
     std::vector<ValueType> types;
+    types.reserve(sources.size());
     for (const ValueId id : sources) types.push_back(type_of(id));
     auto order = connect_model(from, types, where, *model);
     if (!order) return pass(order);
@@ -236,7 +238,8 @@ class Builder {
     for (std::size_t i = graph_.steps.size(); i-- > 0;) {
       const GraphStep& step = graph_.steps[i];
       for (int k = 0; k < step.num_outputs; ++k) {
-        const GraphValue& value = graph_.values[static_cast<std::size_t>(step.first_output + k)];
+        const ValueId id = step.first_output + k;
+        const GraphValue& value = graph_.values[static_cast<std::size_t>(id)];
         const bool read = std::ranges::any_of(
             value.readers, [&](int reader) { return used[static_cast<std::size_t>(reader)]; });
         if (read || value.is_output) used[i] = true;
