@@ -1,5 +1,6 @@
-// The ceiling of any HTTP server on this machine: one thread, epoll, no parsing beyond the end of a request whose size is known,
-// and the same bytes as the answer each time. usage: bare_echo PORT REQUEST_BYTES ANSWER_BODY_BYTES
+// The ceiling of any HTTP server on this machine: one thread, epoll, no parsing beyond the end of a
+// request whose size is known, and the same bytes as the answer each time. usage: bare_echo PORT
+// REQUEST_BYTES ANSWER_BODY_BYTES
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -57,8 +58,10 @@ int main(int argc, char** argv) {
   at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   const int one = 1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  if (bind(listener, reinterpret_cast<sockaddr*>(&at), sizeof at) != 0 || listen(listener, 64) != 0) return 1;
+  if (bind(listener, reinterpret_cast<sockaddr*>(&at), sizeof at) != 0 || listen(listener, 64) != 0)
+    return 1;
   const std::size_t body = static_cast<std::size_t>(std::atol(argv[3]));
   serve(listener, static_cast<std::size_t>(std::atol(argv[2])),
-        "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body) + "\r\n\r\n" + std::string(body, 'x'));
+        "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body) + "\r\n\r\n" +
+            std::string(body, 'x'));
 }

@@ -1,5 +1,5 @@
-// What gRPC itself costs on this machine: a service that takes any unary call, looks at nothing and gives the same bytes back.
-// usage: bare_grpc PORT ANSWER_BYTES
+// What gRPC itself costs on this machine: a service that takes any unary call, looks at nothing and
+// gives the same bytes back. usage: bare_grpc PORT ANSWER_BYTES
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
 
@@ -27,7 +27,9 @@ class Service final : public grpc::CallbackGenericService {
     const grpc::Slice slice(std::string(answer_bytes, 'a'));
     answer_ = grpc::ByteBuffer(&slice, 1);
   }
-  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext*) override { return new Call(answer_); }
+  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext*) override {
+    return new Call(answer_);
+  }
 
  private:
   grpc::ByteBuffer answer_;

@@ -1,7 +1,7 @@
-// A closed-loop gRPC client for measuring servers: N calls under way on one channel, each sends the same message again as soon as
-// it has its answer. Messages are bytes: nothing is encoded or decoded here.
-// usage: grpc_load PORT CALLS SECONDS METHOD MESSAGE_FILE        prints one line of JSON, with the processor
-// time that a call costs the client. Every answer must be OK.
+// A closed-loop gRPC client for measuring servers: N calls under way on one channel, each sends the
+// same message again as soon as it has its answer. Messages are bytes: nothing is encoded or
+// decoded here. usage: grpc_load PORT CALLS SECONDS METHOD MESSAGE_FILE        prints one line of
+// JSON, with the processor time that a call costs the client. Every answer must be OK.
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <sys/resource.h>
@@ -53,12 +53,16 @@ grpc::ByteBuffer file_bytes(const char* path) {
 double cpu_seconds() {
   rusage used{};
   getrusage(RUSAGE_SELF, &used);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec); };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
   return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
 float quantile(const std::vector<float>& sorted, double q) {
-  return sorted.empty() ? 0 : sorted[static_cast<std::size_t>(q * static_cast<double>(sorted.size() - 1))];
+  return sorted.empty()
+             ? 0
+             : sorted[static_cast<std::size_t>(q * static_cast<double>(sorted.size() - 1))];
 }
 
 }  // namespace
@@ -69,10 +73,15 @@ int main(int argc, char** argv) {
   grpc::ChannelArguments settings;
   settings.SetMaxReceiveMessageSize(-1);
   settings.SetMaxSendMessageSize(-1);
-  const auto channel =
-      grpc::CreateCustomChannel(std::string("127.0.0.1:") + argv[1], grpc::InsecureChannelCredentials(), settings);
-  Load load{.stub = grpc::GenericStub(channel), .method = argv[4], .message = file_bytes(argv[5]), .queue = {}};
-  const auto span = [](double s) { return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(s)); };
+  const auto channel = grpc::CreateCustomChannel(std::string("127.0.0.1:") + argv[1],
+                                                 grpc::InsecureChannelCredentials(), settings);
+  Load load{.stub = grpc::GenericStub(channel),
+            .method = argv[4],
+            .message = file_bytes(argv[5]),
+            .queue = {}};
+  const auto span = [](double s) {
+    return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(s));
+  };
   const auto count_from = Clock::now() + span(0.2 * seconds), end = count_from + span(seconds);
   for (int i = std::atoi(argv[2]); i > 0; --i) load.begin();
   std::vector<float> latencies_us;
@@ -92,10 +101,14 @@ int main(int argc, char** argv) {
     }
     load.begin();
   }
-  const double cpu_us = 1e6 * (cpu_seconds() - cpu_at_first) / static_cast<double>(std::max<std::size_t>(latencies_us.size(), 2) - 1);
+  const double cpu_us = 1e6 * (cpu_seconds() - cpu_at_first) /
+                        static_cast<double>(std::max<std::size_t>(latencies_us.size(), 2) - 1);
   std::ranges::sort(latencies_us);
-  std::printf("{\"requests_per_second\": %.6g, \"p50_us\": %.6g, \"p99_us\": %.6g, \"client_cpu_us\": %.4g}\n",
-              static_cast<double>(latencies_us.size()) / seconds, quantile(latencies_us, 0.5), quantile(latencies_us, 0.99), cpu_us);
+  std::printf(
+      "{\"requests_per_second\": %.6g, \"p50_us\": %.6g, \"p99_us\": %.6g, \"client_cpu_us\": "
+      "%.4g}\n",
+      static_cast<double>(latencies_us.size()) / seconds, quantile(latencies_us, 0.5),
+      quantile(latencies_us, 0.99), cpu_us);
   std::fflush(stdout);
   std::_Exit(0);  // calls are under way
 }

@@ -22,7 +22,8 @@ class Reader {
     if (++num_values_ > limits_.max_values) {
       return wrong(line, fmt::format("more than {} values", limits_.max_values));
     }
-    TomlValue out{.line = line};
+    TomlValue out;
+    out.line = line;
     if (const auto* text = node.as_string()) {
       out.value = text->get();
     } else if (const auto* whole = node.as_integer()) {

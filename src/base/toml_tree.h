@@ -18,7 +18,7 @@ struct TomlEntry;
 struct TomlValue {
   using Array = std::vector<TomlValue>;
   using Table = std::vector<TomlEntry>;  // keys are unique
-  std::variant<bool, std::int64_t, double, std::string, Array, Table> value{};
+  std::variant<bool, std::int64_t, double, std::string, Array, Table> value;
   int line = 0;
 
   template <class T>

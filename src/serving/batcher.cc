@@ -99,7 +99,7 @@ std::size_t Batcher::num_queued() const {
 }
 
 std::unique_ptr<Batcher::Item> Batcher::make_item(BatchRequest request) const {
-  auto item = std::make_unique<Item>(std::move(request));
+  auto item = std::unique_ptr<Item>(new Item{.request = std::move(request)});
   if (item->request.num_rows < 1 || item->request.num_rows > options_.limits.max_rows) {
     item->request.alone = true;
   }

@@ -77,7 +77,7 @@ class Batcher {
   Result<HeldRequest> hold(BatchRequest request);
   // From now on as if it had been submitted when it was held. `complete` may change all of it, and
   // is called once, without the lock. False where it is gone: its reply was called, or will be.
-  bool release(HeldRequest held, std::function<void(BatchRequest&)> complete);
+  bool release(HeldRequest held, const std::function<void(BatchRequest&)>& complete);
   // Ends one that is held with this error; nothing where it is gone.
   void withdraw(HeldRequest held, Error error);
   std::size_t num_queued() const;  // those that are held included

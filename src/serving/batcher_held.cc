@@ -33,7 +33,7 @@ std::unique_ptr<Batcher::Item> Batcher::take_held(HeldRequest held) {
   return found ? std::move(found.mapped()) : nullptr;
 }
 
-bool Batcher::release(HeldRequest held, std::function<void(BatchRequest&)> complete) {
+bool Batcher::release(HeldRequest held, const std::function<void(BatchRequest&)>& complete) {
   auto item = take_held(held);
   if (!item) return false;
   complete(item->request);

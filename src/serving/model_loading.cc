@@ -284,6 +284,7 @@ void ModelStore::take_down(const Model* model, std::uint64_t serial) {
     std::lock_guard lock(mutex_);
     entry = &entry_of(*model);
   }
+  // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): they outlive the model
   const std::string name = model->name(), version = model->version();
   {
     std::optional<GivingWay> giving_way;

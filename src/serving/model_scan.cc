@@ -128,6 +128,7 @@ class Scan {
     if (versions.empty()) return {};
     const VersionPolicy& policy = versions.rbegin()->second.rules.policy;
     std::vector<std::uint64_t> numbers;
+    numbers.reserve(versions.size());
     for (const auto& [number, model] : versions) numbers.push_back(number);
     std::vector<FoundModel> chosen;
     for (const std::uint64_t number : chosen_versions(policy, numbers)) {

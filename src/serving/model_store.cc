@@ -215,6 +215,7 @@ Result<std::vector<ModelStatus>> ModelStore::list(std::string_view name) const {
   const Group* group = group_of(name);
   if (!group) return no_such_model();
   std::vector<ModelStatus> all;
+  all.reserve(group->versions.size());
   for (const auto& [number, entry] : group->versions) all.push_back(status_of(*group, entry));
   return all;
 }

@@ -227,6 +227,7 @@ Status SequenceRoom::keep_states(Sequence& sequence, const TensorAnswer& answer)
 
 TensorAnswer SequenceRoom::for_client(TensorAnswer answer) const {
   std::vector<OutputTensor> outputs;
+  outputs.reserve(plan_.client_outputs.size());
   for (const std::size_t i : plan_.client_outputs) outputs.push_back(answer.outputs[i]);
   answer.outputs = std::move(outputs);
   return answer;

@@ -131,6 +131,7 @@ void SharedMemory::clear() {
 std::vector<SharedRegion> SharedMemory::list() const {
   std::lock_guard lock(mutex_);
   std::vector<SharedRegion> out;
+  out.reserve(regions_.size());
   for (const auto& [name, open] : regions_) out.push_back(open->region);
   return out;
 }

@@ -36,7 +36,7 @@ TextStream::TextStream(TextOptions options, Admission::Permit permit, WorkerPool
     : options_(std::move(options)),
       permit_(std::move(permit)),
       workers_(workers),
-      metrics_(std::move(metrics)),
+      metrics_(metrics),
       tokenizer_(options_.model->text()->tokenizer()),
       last_activity_(Clock::now()) {}
 

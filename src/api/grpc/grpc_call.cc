@@ -127,11 +127,11 @@ void GrpcCall::fail(const Error& error) {
   finish(grpc_code(error), error.message);
 }
 
-void GrpcCall::finish(int code, std::string message) {
+void GrpcCall::finish(int code, const std::string& message) {
   if (std::exchange(finished_, true)) return;
   code_ = code;
   write_began_ = Clock::now();
-  Finish(grpc::Status(static_cast<grpc::StatusCode>(code), std::move(message)));
+  Finish(grpc::Status(static_cast<grpc::StatusCode>(code), message));
 }
 
 void GrpcCall::send(std::string message) {

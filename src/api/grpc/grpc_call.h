@@ -86,7 +86,7 @@ class GrpcCall final : public Call,
   void read_next();
   void write_next();
   void end_if_settled();
-  void finish(int code, std::string message);
+  void finish(int code, const std::string& message);
 
   const Method& method_;
   const GrpcShared shared_;

@@ -18,7 +18,7 @@ namespace millrace::api {
 class Message {
  public:
   Message() = default;
-  explicit Message(grpc::ByteBuffer bytes) : bytes_(std::move(bytes)) {}
+  explicit Message(const grpc::ByteBuffer& bytes) : bytes_(bytes) {}
   explicit Message(const std::string& bytes);
 
   std::size_t size() const { return bytes_.Valid() ? bytes_.Length() : 0; }

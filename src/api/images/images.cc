@@ -42,7 +42,8 @@ void write_picture(JsonWriter& json, const serving::ImageModel& model, std::size
 }
 
 double milliseconds(std::int64_t ns) {
-  return static_cast<double>(ns / 1000) / 1000;
+  const std::int64_t whole_us = ns / 1000;
+  return static_cast<double>(whole_us) / 1000;
 }
 
 net::HttpResponse format(const serving::Model& model, const serving::ImageAnswer& answer) {

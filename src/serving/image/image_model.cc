@@ -42,6 +42,7 @@ std::int64_t last_dim(const TensorSpec& spec) {
 
 std::string names_of(const std::vector<TensorSpec>& specs) {
   std::vector<std::string> names;
+  names.reserve(specs.size());
   for (const TensorSpec& spec : specs) names.push_back("'" + spec.name + "'");
   return fmt::format("{}", fmt::join(names, ", "));
 }

@@ -204,7 +204,7 @@ Status ImageService::submit(const std::shared_ptr<Run>& run, std::size_t index,
                                     .dtype = model.tensor_options().dtype,
                                     .dims = {shape.dims().begin(), shape.dims().end()},
                                     .data = {tensor->data(), tensor->size()}}},
-                        .owner = tensor,
+                        .owner = std::move(tensor),
                         .arrival = run->request.arrival,
                         .deadline = run->request.deadline,
                         .stop = run->request.stop.get_token()};

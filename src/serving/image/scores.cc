@@ -53,6 +53,7 @@ std::vector<ClassScore> top_k(std::span<const float> scores, std::size_t k) {
       order, order.begin() + static_cast<std::ptrdiff_t>(k),
       [&](std::size_t a, std::size_t b) { return rank(a) != rank(b) ? rank(a) > rank(b) : a < b; });
   std::vector<ClassScore> best;
+  best.reserve(k);
   for (std::size_t i = 0; i < k; ++i) {
     best.push_back({static_cast<int>(order[i]), scores[order[i]]});
   }

@@ -152,15 +152,14 @@ class Parts : public std::enable_shared_from_this<Parts> {
   }
 
   void ended(std::int64_t part, Result<TensorAnswer> answer) {
-    std::optional<std::vector<Value>> values;
-    if (answer) values = values_of(*std::move(answer));
+    auto values = answer ? Result<std::vector<Value>>(values_of(*std::move(answer))) : pass(answer);
     {
       std::lock_guard lock(mutex_);
       --num_running_;
       if (values) {
         answers_[static_cast<std::size_t>(part)] = *std::move(values);
       } else if (!error_) {
-        error_ = named(std::move(answer.error()), model_.name);
+        error_ = named(std::move(values.error()), model_.name);
       }
     }
     go_on();

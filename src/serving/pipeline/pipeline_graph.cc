@@ -68,9 +68,10 @@ class Builder {
     if (source.output.empty() && step.num_outputs == 1) return step.first_output;
     std::string names;
     for (int i = 0; i < step.num_outputs; ++i) {
-      const auto id = static_cast<std::size_t>(step.first_output + i);
-      const std::string output = graph_.values[id].name.substr(step.name.size() + 1);
-      if (output == source.output) return step.first_output + i;
+      const ValueId id = step.first_output + i;
+      const GraphValue& value = graph_.values[static_cast<std::size_t>(id)];
+      const std::string output = value.name.substr(step.name.size() + 1);
+      if (output == source.output) return id;
       names += (names.empty() ? "" : ", ") + output;
     }
     return invalid(source.output.empty()
@@ -94,9 +95,9 @@ class Builder {
     step.first_output = static_cast<ValueId>(graph_.values.size());
     step.num_outputs = static_cast<int>(outputs->size());
     if (Status done = connect_condition(from, *outputs, step); !done) return done;
-    for (StepOutput& output : *outputs) {
+    for (const StepOutput& output : *outputs) {
       graph_.values.push_back(
-          {.name = step.name + "." + output.name, .type = std::move(output.type), .readers = {}});
+          {.name = step.name + "." + output.name, .type = output.type, .readers = {}});
     }
     for (const ValueId id : step.inputs) add_once(step.waits_for, id);
     add_once(step.waits_for, step.when_value);
@@ -121,6 +122,7 @@ class Builder {
     auto model = model_for_step(from, where, find_);
     if (!model) return pass(model);
     std::vector<ValueType> types;
+    types.reserve(sources.size());
     for (const ValueId id : sources) types.push_back(type_of(id));
     auto order = connect_model(from, types, where, *model);
     if (!order) return pass(order);
@@ -236,7 +238,8 @@ class Builder {
     for (std::size_t i = graph_.steps.size(); i-- > 0;) {
       const GraphStep& step = graph_.steps[i];
       for (int k = 0; k < step.num_outputs; ++k) {
-        const GraphValue& value = graph_.values[static_cast<std::size_t>(step.first_output + k)];
+        const ValueId id = step.first_output + k;
+        const GraphValue& value = graph_.values[static_cast<std::size_t>(id)];
         const bool read = std::ranges::any_of(
             value.readers, [&](int reader) { return used[static_cast<std::size_t>(reader)]; });
         if (read || value.is_output) used[i] = true;
