@@ -8,12 +8,12 @@ namespace {
 
 constexpr double kNewest = 0.2;  // weight of the newest time
 constexpr double kWorthMerging =
-    0.9;                          // all wait for a merged execution's end: it must gain this much
-constexpr double kClear = 1.3;    // times as dear as the other: unlikely to change
-constexpr int kEnough = 4;        // times of side by side that say something; the first is slow
-constexpr int kEnoughMerged = 2;  // the same of a size
-constexpr int kLookAgain = 64;    // executions until the other way is tried again
+    0.9;                        // all wait for a merged execution's end: it must gain this much
+constexpr double kClear = 1.3;  // times as dear as the other: unlikely to change
+constexpr int kEnough = 4;      // times of side by side that say something; the first is slow
+constexpr int kLookAgain = 64;  // executions until the other way is tried again
 constexpr int kLookAgainLater = 1024;  // the same where the difference was clear
+constexpr int kEnoughMerged = 2;       // of a size, for the same reason
 constexpr std::int64_t kRowsToLearn = 8;
 
 double per_row(std::chrono::nanoseconds took, double rows) {
@@ -55,17 +55,17 @@ void CompanyPolicy::on_beside(double num_running, std::chrono::nanoseconds took)
 }
 
 // Of the size of so many rows, or of the next smaller one that is known.
-const CompanyPolicy::Cost& CompanyPolicy::merged_cost(std::int64_t rows) const {
+double CompanyPolicy::merged_cost(std::int64_t rows) const {
   for (std::size_t size = size_of(rows) + 1; size-- > 1;) {
-    if (merged_[size].num_times > 0) return merged_[size];
+    if (merged_[size].num_times >= kEnoughMerged) return merged_[size].seconds;
   }
-  return merged_[0];
+  return 0;
 }
 
 int CompanyPolicy::patience() const {
-  double merged = 0;
+  double merged = merged_cost(kMostRows);
   for (const Cost& cost : merged_) {
-    if (cost.num_times > 0) merged = merged == 0 ? cost.seconds : std::min(merged, cost.seconds);
+    if (cost.num_times >= kEnoughMerged) merged = std::min(merged, cost.seconds);
   }
   const double ratio = merged / beside_.seconds;
   return ratio > kClear || ratio < 1 / kClear ? kLookAgainLater : kLookAgain;
@@ -73,16 +73,15 @@ int CompanyPolicy::patience() const {
 
 bool CompanyPolicy::merges(std::int64_t num_rows) const {
   if (beside_.num_times < kEnough) return false;
-  const Cost& merged = merged_cost(num_rows);
-  if (merged.num_times < kEnoughMerged || since_merged_ >= patience()) return true;
+  const double merged = merged_cost(num_rows);
+  if (merged == 0 || since_merged_ >= patience()) return true;
   if (since_beside_ >= patience()) return false;
-  return merged.seconds < kWorthMerging * beside_.seconds;
+  return merged < kWorthMerging * beside_.seconds;
 }
 
 std::int64_t CompanyPolicy::most_rows() const {
-  const Cost& merged = merged_cost(std::int64_t{1} << kNumSizes);
-  const bool pays = merged.num_times > 0 && merged.seconds < kWorthMerging * beside_.seconds;
-  return pays ? 0 : kRowsToLearn;
+  const double merged = merged_cost(kMostRows);
+  return merged == 0 || merged >= kWorthMerging * beside_.seconds ? kRowsToLearn : 0;
 }
 
 }  // namespace millrace::serving

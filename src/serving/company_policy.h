@@ -25,15 +25,16 @@ class CompanyPolicy {
 
  private:
   static constexpr std::size_t kNumSizes = 12;
+  static constexpr std::int64_t kMostRows = std::int64_t{1} << kNumSizes;
   // What a row takes, learnt.
   struct Cost {
-    double seconds = 0;  // 0: not known
-    int num_times = 0;   // up to a bound
+    double seconds = 0;
+    int num_times = 0;  // up to a bound
     void learn(double now);
   };
 
   static std::size_t size_of(std::int64_t rows);  // by powers of two
-  const Cost& merged_cost(std::int64_t rows) const;
+  double merged_cost(std::int64_t rows) const;    // seconds a row; 0: not known
   int patience() const;
 
   std::array<Cost, kNumSizes> merged_{};  // by size

@@ -34,7 +34,7 @@ TEST(CompanyPolicy, AConvolutionalNetworkRunsSideBySide) {
 TEST(CompanyPolicy, WideLayersAreMerged) {
   CompanyPolicy policy;
   beside(policy, microseconds(6000));
-  policy.on_merged(8, microseconds(4000));
+  merged(policy, 8, microseconds(4000));
   EXPECT_TRUE(policy.merges(8));
   EXPECT_TRUE(policy.merges(64));
   EXPECT_EQ(policy.most_rows(), 0);
@@ -77,6 +77,14 @@ TEST(CompanyPolicy, OneLongTimeDoesNotChangeTheWay) {
   merged(policy, 8, microseconds(8000), 4);
   policy.on_merged(8, microseconds(400000));  // the machine was elsewhere
   EXPECT_TRUE(policy.merges(8));
+}
+
+TEST(CompanyPolicy, ASizeThatWasSeenOnceKeepsNobodyTrying) {
+  CompanyPolicy policy;
+  beside(policy, microseconds(4000));  // 2 ms a row
+  policy.on_merged(32, microseconds(80000));
+  merged(policy, 8, microseconds(24000));
+  EXPECT_FALSE(policy.merges(40));
 }
 
 TEST(CompanyPolicy, WhatWasSlowForATimeIsTakenUpAgainAtTheFirstShortTime) {
