@@ -57,14 +57,12 @@ inline Quads map(const Quads& a, const Quads& b, auto f) {
 
 // The low nibbles of both, or the high ones: a's below b's.
 inline Quads low_nibbles(const Quads& a, const Quads& b) {
-  return map(a, b, [](__m512i x, __m512i y) {  // where the mask is set x, elsewhere y
-    return _mm512_ternarylogic_epi32(_mm512_set1_epi8(0xf), x, _mm512_slli_epi16(y, 4), 0xca);
-  });
+  return map(a, b,
+             [](__m512i x, __m512i y) { return select_bits(0xf, x, _mm512_slli_epi16(y, 4)); });
 }
 inline Quads high_nibbles(const Quads& a, const Quads& b) {
-  return map(a, b, [](__m512i x, __m512i y) {
-    return _mm512_ternarylogic_epi32(_mm512_set1_epi8(0xf), _mm512_srli_epi16(x, 4), y, 0xca);
-  });
+  return map(a, b,
+             [](__m512i x, __m512i y) { return select_bits(0xf, _mm512_srli_epi16(x, 4), y); });
 }
 
 // Nibble `upper` (0 or 1) of every byte of x, and above it `count` bits of y from bit `from` on.
