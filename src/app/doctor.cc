@@ -9,6 +9,7 @@
 #include "app/machine_facts.h"
 #include "app/machine_speed.h"
 #include "app/optional_parts.h"
+#include "base/cores.h"
 #include "base/settings.h"
 #include "base/version.h"
 #include "kernels/select.h"
@@ -34,7 +35,7 @@ Check check_version() {
 
 Check check_cpu() {
   const CpuFacts cpu = this_cpu();
-  const int usable = ComputePool::usable_cores();
+  const int usable = usable_cores();
   Check check{.name = "cpu",
               .text = fmt::format("{}, {} of {} logical cores for compute; {}",
                                   cpu.model.empty() ? "unknown model" : cpu.model, usable,

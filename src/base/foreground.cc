@@ -1,16 +1,15 @@
 #include "base/foreground.h"
 
 #include <linux/futex.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <ctime>
 
 #include "base/clock.h"
+#include "base/cores.h"
 
 namespace millrace {
 namespace {
@@ -26,10 +25,7 @@ void futex(int operation, std::int32_t value, const timespec* until) {
 }  // namespace
 
 int Foreground::cores_of_process() {
-  static const int cores = [] {
-    cpu_set_t set;
-    return sched_getaffinity(getpid(), sizeof set, &set) == 0 ? std::max(CPU_COUNT(&set), 1) : 1;
-  }();
+  static const int cores = usable_cores();
   return cores;
 }
 

@@ -15,7 +15,7 @@ class Foreground {
   Foreground(const Foreground&) = delete;
   Foreground& operator=(const Foreground&) = delete;
 
-  // Those of this process's affinity mask.
+  // usable_cores(), as they were when first asked for: not on a thread that is pinned.
   static int cores_of_process();
   // Sleeps until what is counted leaves a core, at most so long. May be called in a signal's
   // handler.

@@ -57,6 +57,7 @@ Batcher::Batcher(TensorModel& model, const ModelDescription& description, Tensor
       options_(std::move(options)),
       max_running_(max_running(model, description)),
       max_beside_(max_beside(model, options_.limits)),
+      num_cores_(Foreground::cores_of_process()),
       policy_(options_.limits) {
   thread_ = std::thread([this] {
     name_this_thread("batcher");
@@ -330,8 +331,7 @@ void Batcher::start(Items items, Turn turn, int num_running, TimePoint now) {
   TensorBatch batch = items.size() == 1 ? lone_batch(items.front()->request) : merged_batch(items);
   batch.in_company = turn == Turn::beside;
   const int at_once = batch.in_company ? model_.max_in_company() : model_.max_concurrency();
-  auto waited_for =
-      std::make_unique<Foreground>(std::max(Foreground::cores_of_process() / at_once, 1));
+  auto waited_for = std::make_unique<Foreground>(std::max(num_cores_ / at_once, 1));
   model_.infer(std::move(batch),
                [this, started, items = std::move(items),
                 waited_for = std::move(waited_for)](Result<TensorResult> result) mutable {

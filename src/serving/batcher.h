@@ -129,6 +129,7 @@ class Batcher {
   const BatcherOptions options_;
   const int max_running_;  // each on all threads
   const int max_beside_;   // on a share of them; 0: never
+  const int num_cores_;    // for all executions
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable idle_;

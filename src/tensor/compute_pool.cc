@@ -10,15 +10,14 @@
 #include <atomic>
 #include <chrono>
 #include <climits>
-#include <cmath>
 #include <cstdint>
-#include <fstream>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/check.h"
+#include "base/cores.h"
 
 namespace millrace {
 namespace {
@@ -58,45 +57,6 @@ bool spin_until(std::chrono::nanoseconds limit, Done done) {
     }
   } while (std::chrono::steady_clock::now() < give_up);
   return false;
-}
-
-// "0-3,8" names 0 as its first.
-int first_of_cpu_list(const std::string& path, int otherwise) {
-  std::ifstream file(path);
-  int first = otherwise;
-  return file >> first ? first : otherwise;
-}
-
-// One logical CPU of each physical core that this process may run on.
-std::vector<int> allowed_cores() {
-  std::vector<int> cores;
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return cores;
-  std::vector<int> seen_siblings;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(static_cast<std::size_t>(cpu), &set)) continue;
-    const int sibling = first_of_cpu_list(
-        "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/thread_siblings_list",
-        cpu);
-    if (std::ranges::find(seen_siblings, sibling) != seen_siblings.end()) continue;
-    seen_siblings.push_back(sibling);
-    cores.push_back(cpu);
-  }
-  return cores;
-}
-
-// CPUs' worth of time that the control group allows, or INT_MAX (v2, then v1).
-int cgroup_cpu_limit() {
-  double quota = 0, period = 0;
-  std::ifstream v2("/sys/fs/cgroup/cpu.max");
-  if (!(v2 >> quota >> period)) {  // "max 100000" fails at the first word
-    std::ifstream v1_quota("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-    std::ifstream v1_period("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-    if (!(v1_quota >> quota) || !(v1_period >> period)) return INT_MAX;
-  }
-  if (quota <= 0 || period <= 0 || quota / period > 4096) return INT_MAX;
-  return std::max(1, static_cast<int>(std::ceil(quota / period)));
 }
 
 void pin_this_thread(int cpu) {
@@ -194,7 +154,7 @@ ComputePool::ComputePool(int num_threads, int spin_micros) : state_(std::make_un
   s.spin = std::chrono::microseconds(spin_micros);
   // Under a quota other processes use the same cores: let the scheduler place us.
   const bool pin = s.num_threads <= static_cast<int>(cores.size()) &&
-                   cgroup_cpu_limit() >= static_cast<int>(cores.size());
+                   cpu_quota() >= static_cast<int>(cores.size());
   for (int thread = 1; thread < s.num_threads; ++thread) {
     const int cpu = pin ? cores[static_cast<std::size_t>(thread)] : -1;
     s.threads.emplace_back([&s, thread, cpu] { s.work(thread, cpu); });
@@ -211,11 +171,6 @@ ComputePool::~ComputePool() {
 
 int ComputePool::num_threads() const {
   return state_->num_threads;
-}
-
-int ComputePool::usable_cores() {
-  const int cores = static_cast<int>(allowed_cores().size());
-  return std::max(1, std::min(cores, cgroup_cpu_limit()));
 }
 
 void ComputePool::parallel(int count, void (*task)(void* context, int index, int thread),

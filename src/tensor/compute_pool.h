@@ -11,8 +11,9 @@ class ComputePool {
   // Long enough to bridge the gaps between the operations of a step, short beside a scheduler tick.
   static constexpr int kDefaultSpinMicros = 50;
 
-  // num_threads counts the caller; 0 means usable_cores(). Threads are pinned when there is a core
-  // for each. `spin_micros` is how long a thread without work polls before it sleeps.
+  // num_threads counts the caller; 0 means usable_cores() (base/cores.h). Threads are pinned when
+  // there is a core for each. `spin_micros` is how long a thread without work polls before it
+  // sleeps.
   explicit ComputePool(int num_threads = 0, int spin_micros = kDefaultSpinMicros);
   ~ComputePool();  // no call may be in progress
   ComputePool(const ComputePool&) = delete;
@@ -22,9 +23,6 @@ class ComputePool {
   // See ExecView::parallel. Calls from several engine threads take turns. A thread that is not
   // scheduled in time claims nothing, and the call does not wait for it.
   void parallel(int count, void (*task)(void* context, int index, int thread), void* context);
-
-  // Physical cores in this process's affinity mask, and no more than its cgroup's CPU quota.
-  static int usable_cores();
 
  private:
   struct State;

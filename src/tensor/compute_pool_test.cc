@@ -139,11 +139,6 @@ TEST(ComputePool, IdleCostsNothing) {
   EXPECT_LT(process_cpu_seconds() - before, 0.02);
 }
 
-TEST(ComputePool, KnowsItsCores) {
-  EXPECT_GE(ComputePool::usable_cores(), 1);
-  EXPECT_LE(ComputePool::usable_cores(), static_cast<int>(std::thread::hardware_concurrency()));
-}
-
 // Not a judgement on a shared machine: prints what a region costs when the threads are hot and both
 // must take part (each task waits to see the other one start).
 TEST(ComputePool, DispatchCost) {

@@ -16,7 +16,7 @@
 #include "backends/torch/torch_files.h"
 #include "backends/torch/torch_model.h"
 #include "backends/torch/torch_module.h"
-#include "tensor/compute_pool.h"
+#include "base/cores.h"
 
 namespace millrace::backends {
 namespace fs = std::filesystem;
@@ -26,7 +26,7 @@ constexpr int kDefaultMaxBatch = 64;
 constexpr int kMaxInstances = 2;  // one more computes while another one's serial parts run
 
 TorchThreads threads_for(const ModelSpec& spec) {
-  const int threads = spec.num_threads > 0 ? spec.num_threads : ComputePool::usable_cores();
+  const int threads = spec.num_threads > 0 ? spec.num_threads : usable_cores();
   const int instances = std::clamp(threads, 1, kMaxInstances);
   return {.num_instances = instances, .per_instance = std::max(1, threads / instances)};
 }
