@@ -45,7 +45,7 @@ std::vector<OptionalPart> optional_parts() {
       {.name = "gRPC",
        .present = kHasGrpc,
        .detail = "KServe v2 and TensorFlow Serving on a port of their own",
-       .fix = "run scripts/setup, which installs grpc++ and protobuf, then build again"},
+       .fix = "run scripts/setup, which installs nghttp2 and protobuf, then build again"},
       {.name = "LibTorch backend",
        .present = backends::has_torch_module(),
        .detail = "TorchScript and AOTInductor packages",

@@ -37,14 +37,15 @@ struct Pending {
 };
 
 Status start(const ApiContext& context, const std::shared_ptr<Pending>& pending,
-             std::shared_ptr<const inference::ModelInferRequest> message, TimePoint arrival) {
-  auto model = kserve_model(context, message->model_name(), message->model_version());
+             std::shared_ptr<const InferWire> wire) {
+  const TimePoint arrival = wire->message.arrival;
+  auto model = kserve_model(context, wire->head.model_name(), wire->head.model_version());
   if (!model) return pass(model);
   serving::TensorRequest request{.model = *model,
                                  .arrival = arrival,
                                  .deadline = tensor_deadline(context, *pending->call, arrival),
                                  .stop = pending->call->stop()};
-  auto head = read_infer(std::move(message), request, context.shared_memory);
+  auto head = read_infer(std::move(wire), request, context.shared_memory);
   if (!head) return pass(head);
   if (Status ok = check_outputs((*model)->description(), *head); !ok) return ok;
   pending->head = *std::move(head);
@@ -58,14 +59,11 @@ Status start(const ApiContext& context, const std::shared_ptr<Pending>& pending,
 void infer(const ApiContext& context, std::shared_ptr<Call> call, Message message,
            Framing framing) {
   auto pending = std::make_shared<Pending>(context.shared_memory, framing, std::move(call));
-  auto request = std::make_shared<inference::ModelInferRequest>();
-  if (Status ok = message.check_size(kInferShape); !ok) return pending->refuse(ok.error());
-  if (Status ok = message.parse(*request); !ok) return pending->refuse(ok.error());
-  pending->model_name = request->model_name();
-  pending->id = request->id();
-  const TimePoint arrival = message.arrival;
-  message = {};
-  if (Status started = start(context, pending, std::move(request), arrival); !started) {
+  auto wire = std::make_shared<InferWire>(std::move(message));
+  if (Status ok = parse_infer(*wire); !ok) return pending->refuse(ok.error());
+  pending->model_name = wire->head.model_name();
+  pending->id = wire->head.id();
+  if (Status started = start(context, pending, std::move(wire)); !started) {
     pending->refuse(started.error());
   }
 }

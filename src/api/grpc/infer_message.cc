@@ -24,7 +24,7 @@ using Map = google::protobuf::Map<std::string, inference::InferParameter>;
 
 // Keeps what the inputs' views look at.
 struct Storage {
-  std::shared_ptr<const ModelInferRequest> message;
+  std::shared_ptr<const InferWire> wire;
   std::deque<std::vector<std::byte>> converted;
   std::deque<std::string> from_shared;
 };
@@ -105,7 +105,7 @@ class Reader {
   Storage& storage_;
   serving::TensorRequest& request_;
   const serving::SharedMemory* shared_;
-  int num_raw_taken_ = 0;
+  std::size_t num_raw_taken_ = 0;
 };
 
 template <class T, class Values>
@@ -162,7 +162,7 @@ Reader::Data Reader::typed(const InferTensorContents& c, DType dtype, const std:
 
 Reader::Data Reader::data_of(const ModelInferRequest::InferInputTensor& input, DType dtype,
                              const std::string& label) {
-  const ModelInferRequest& message = *storage_.message;
+  const std::vector<std::string_view>& raw = storage_.wire->raw;
   const bool has_contents = input.has_contents() && fields_in_use(input.contents()) > 0;
   const auto piece = read_shared_piece(parameters_of(input.parameters()), shared_, label);
   if (!piece) return std::unexpected(piece.error());
@@ -172,16 +172,16 @@ Reader::Data Reader::data_of(const ModelInferRequest::InferInputTensor& input, D
     if (!bytes) return pass(bytes);
     return std::as_bytes(std::span(storage_.from_shared.emplace_back(*std::move(bytes))));
   }
-  if (message.raw_input_contents().empty()) return typed(input.contents(), dtype, label);
+  if (raw.empty()) return typed(input.contents(), dtype, label);
   if (has_contents) {
     return invalid(label + " has 'contents', but the request has 'raw_input_contents' too");
   }
-  if (num_raw_taken_ == message.raw_input_contents_size()) {
+  if (num_raw_taken_ == raw.size()) {
     return invalid(fmt::format("'raw_input_contents' has {} entries, fewer than there are inputs",
-                               message.raw_input_contents_size()),
+                               raw.size()),
                    "raw_input_contents");
   }
-  return std::as_bytes(std::span(message.raw_input_contents(num_raw_taken_++)));
+  return std::as_bytes(std::span(raw[num_raw_taken_++]));
 }
 
 Status Reader::read_input(const ModelInferRequest::InferInputTensor& input) {
@@ -203,7 +203,8 @@ Status Reader::read_input(const ModelInferRequest::InferInputTensor& input) {
 }
 
 Result<InferHead> Reader::read() {
-  const ModelInferRequest& message = *storage_.message;
+  const ModelInferRequest& message = storage_.wire->head;
+  const std::size_t num_raw = storage_.wire->raw.size();
   InferHead head{.id = message.id(), .all_binary = true};
   if (head.id.size() > kMaxIdBytes) {
     return invalid(fmt::format("'id' must be a string of at most {} bytes", kMaxIdBytes), "id");
@@ -214,16 +215,15 @@ Result<InferHead> Reader::read() {
   }
   head.all_binary = true;
   const auto most = static_cast<int>(kMaxTensors);
-  if (message.inputs_size() > most || message.outputs_size() > most ||
-      message.raw_input_contents_size() > most) {
+  if (message.inputs_size() > most || message.outputs_size() > most || num_raw > kMaxTensors) {
     return invalid(fmt::format("a request has at most {} inputs and outputs", kMaxTensors));
   }
   for (const auto& input : message.inputs()) {
     if (Status done = read_input(input); !done) return pass(done);
   }
-  if (num_raw_taken_ < message.raw_input_contents_size()) {
+  if (num_raw_taken_ < num_raw) {
     return invalid(fmt::format("'raw_input_contents' has {} entries, more than there are inputs",
-                               message.raw_input_contents_size()),
+                               num_raw),
                    "raw_input_contents");
   }
   for (const auto& output : message.outputs()) {
@@ -269,9 +269,9 @@ void describe(const ShownOutput& output, inference::ModelInferResponse::InferOut
 
 }  // namespace
 
-Result<InferHead> read_infer(std::shared_ptr<const ModelInferRequest> message,
+Result<InferHead> read_infer(std::shared_ptr<const InferWire> wire,
                              serving::TensorRequest& request, const serving::SharedMemory* shared) {
-  auto storage = std::make_shared<Storage>(std::move(message));
+  auto storage = std::make_shared<Storage>(std::move(wire));
   request.owner = storage;
   return Reader(*storage, request, shared).read();
 }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "api/grpc/infer_wire.h"
 #include "api/kserve/infer_request.h"
 #include "base/result.h"
 #include "kserve.pb.h"
@@ -17,7 +18,7 @@ namespace millrace::api {
 // Fills the request's inputs, owner (the message), priority and deadline. Tensors stay where they
 // lie in the message; typed contents are converted where memory has them in another width. Errors
 // name the tensor.
-Result<InferHead> read_infer(std::shared_ptr<const inference::ModelInferRequest> message,
+Result<InferHead> read_infer(std::shared_ptr<const InferWire> wire,
                              serving::TensorRequest& request, const serving::SharedMemory* shared);
 
 // A serialised ModelInferResponse, or the ModelStreamInferResponse around it. Tensors are copied

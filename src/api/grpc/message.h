@@ -1,12 +1,11 @@
-// Message: what a client sent, still bytes; and bytes on their way out. The files of this folder
-// that name gRPC are message, grpc_call and grpc_server; the others speak of calls and messages.
+// Message: what a client sent, still bytes.
 #pragma once
 
 #include <google/protobuf/message_lite.h>
-#include <grpcpp/support/byte_buffer.h>
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "api/grpc/wire_size.h"
@@ -18,24 +17,21 @@ namespace millrace::api {
 class Message {
  public:
   Message() = default;
-  explicit Message(const grpc::ByteBuffer& bytes) : bytes_(bytes) {}
-  explicit Message(const std::string& bytes);
+  explicit Message(std::string bytes) : bytes_(std::move(bytes)) {}
 
-  std::size_t size() const { return bytes_.Valid() ? bytes_.Length() : 0; }
-  // invalid_argument where the bytes are no such message. Large fields are copied once.
-  Status parse(google::protobuf::MessageLite& into);
-  // All of it, in one piece; nothing is left.
-  std::string take();
+  std::size_t size() const { return bytes_.size(); }
+  std::string_view bytes() const { return bytes_; }
+  // invalid_argument where the bytes are no such message. Large fields are copied.
+  Status parse(google::protobuf::MessageLite& into) const;
+  // All of it; nothing is left.
+  std::string take() { return std::exchange(bytes_, {}); }
   // What parsing would take, found without parsing: see wire_size.h.
-  Status check_size(const WireShape& shape);
+  Status check_size(const WireShape& shape) const;
 
   TimePoint arrival = Clock::now();
 
  private:
-  grpc::ByteBuffer bytes_;
+  std::string bytes_;
 };
-
-// Takes the string; nothing is copied.
-grpc::ByteBuffer to_byte_buffer(std::string bytes);
 
 }  // namespace millrace::api

@@ -33,7 +33,9 @@ struct Reading {
 
 Reading read(const ModelInferRequest& message) {
   Reading out{.request = {}, .head = {}};
-  out.head = read_infer(std::make_shared<ModelInferRequest>(message), out.request, nullptr);
+  const auto wire = std::make_shared<InferWire>(Message(message.SerializeAsString()));
+  EXPECT_TRUE(parse_infer(*wire));
+  out.head = read_infer(wire, out.request, nullptr);
   return out;
 }
 
