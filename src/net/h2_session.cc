@@ -249,10 +249,9 @@ void H2Session::go_away() {
 }
 
 void H2Session::go_away_calm_down(std::string_view why) {
-  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
-                        nghttp2_session_get_last_proc_stream_id(session_),
-                        NGHTTP2_ENHANCE_YOUR_CALM,
-                        reinterpret_cast<const std::uint8_t*>(why.data()), why.size());
+  nghttp2_submit_goaway(
+      session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_),
+      NGHTTP2_ENHANCE_YOUR_CALM, reinterpret_cast<const std::uint8_t*>(why.data()), why.size());
 }
 
 }  // namespace millrace::net

@@ -36,8 +36,8 @@ class H2Stream {
   virtual void on_end() = 0;  // the client sends no more
   virtual void on_close() = 0;
 
-  virtual std::size_t ready() const = 0;  // bytes that could be sent now
-  virtual bool complete() const = 0;      // no more will follow
+  virtual std::size_t ready() const = 0;                       // bytes that could be sent now
+  virtual bool complete() const = 0;                           // no more will follow
   virtual void take(std::string& out, std::size_t count) = 0;  // appends the next `count`
   virtual std::vector<H2Field> trailers() = 0;                 // once, after the last
 };

@@ -109,8 +109,7 @@ H2Stream* RpcConnection::on_request(std::int32_t id, H2Head head) {
     deadline = *parsed;
   }
   const std::size_t most = core_->service.max_message_bytes(head.path);
-  auto made =
-      std::make_shared<RpcStream>(shared_from_this(), id, std::move(head), deadline, most);
+  auto made = std::make_shared<RpcStream>(shared_from_this(), id, std::move(head), deadline, most);
   streams_.emplace(id, made);
   tell({RpcEvent::Kind::begin, made});
   return made.get();
@@ -119,7 +118,8 @@ H2Stream* RpcConnection::on_request(std::int32_t id, H2Head head) {
 void RpcConnection::on_ping() {
   const RpcLimits& limits = core_->options.limits;
   const TimePoint now = Clock::now();
-  const bool soon = client_pinged_ != TimePoint{} && now - client_pinged_ < limits.min_ping_interval;
+  const bool soon =
+      client_pinged_ != TimePoint{} && now - client_pinged_ < limits.min_ping_interval;
   client_pinged_ = now;
   if (!soon || ++ping_strikes_ <= limits.max_ping_strikes) return;
   session_.go_away_calm_down("too_many_pings");
@@ -146,8 +146,8 @@ void RpcConnection::changed(std::unique_lock<std::mutex> lock) {
   if (dispatching_ && core_->loop.is_here()) return;
   flush();
   const bool urgent = broken_ || std::ranges::any_of(events_, [](const RpcEvent& event) {
-    return event.kind != RpcEvent::Kind::closed;
-  });
+                        return event.kind != RpcEvent::Kind::closed;
+                      });
   if (!urgent || dispatching_ || std::exchange(woken_, true)) return;
   lock.unlock();
   core_->loop.post([self = shared_from_this()] { self->dispatch(); });

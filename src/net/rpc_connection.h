@@ -38,7 +38,7 @@ struct RpcEvent {
   Kind kind;
   std::shared_ptr<RpcStream> stream;
   std::string text{};  // the message, or why it is none
-  int code = 0;      // bad_message
+  int code = 0;        // bad_message
 };
 
 class RpcConnection final : public EventLoop::Watcher,

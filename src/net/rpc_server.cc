@@ -19,13 +19,13 @@ constexpr std::chrono::milliseconds kTick{500};
 struct RpcServer::State {
   State(RpcServerOptions options, RpcService& service)
       : core(std::make_shared<RpcCore>(std::move(options), service)),
-        acceptor(core->options.limits.max_connections_per_ip, core->options.limits.count_loopback,
-                 [this](UniqueFd socket, std::shared_ptr<void> ticket) {
-                   if (core->num_connections >= core->options.limits.max_connections) return;
-                   auto stream = std::make_unique<TcpStream>(std::move(socket));
-                   std::make_shared<RpcConnection>(core, std::move(stream), std::move(ticket))
-                       ->open();
-                 }) {}
+        acceptor(
+            core->options.limits.max_connections_per_ip, core->options.limits.count_loopback,
+            [this](UniqueFd socket, std::shared_ptr<void> ticket) {
+              if (core->num_connections >= core->options.limits.max_connections) return;
+              auto stream = std::make_unique<TcpStream>(std::move(socket));
+              std::make_shared<RpcConnection>(core, std::move(stream), std::move(ticket))->open();
+            }) {}
 
   template <class Action>
   void for_each_connection(Action action) const {
@@ -82,9 +82,8 @@ void RpcServer::stop(std::chrono::milliseconds grace) {
   while (state.core->num_connections > 0 && Clock::now() < end) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  loop.post([&] {
-    state.for_each_connection([](RpcConnection& connection) { connection.close(); });
-  });
+  loop.post(
+      [&] { state.for_each_connection([](RpcConnection& connection) { connection.close(); }); });
   loop.stop();
   state.thread.join();
 }

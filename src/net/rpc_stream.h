@@ -71,13 +71,13 @@ class RpcStream final : public Rpc,
   // In
   std::array<char, kPrefixBytes> prefix_{};
   std::size_t num_prefix_ = 0;
-  std::size_t message_bytes_ = 0;         // of the message that is coming
-  std::string message_;                   // as far as it came
-  std::optional<std::string> whole_;      // one that nobody has asked for yet
-  std::string backlog_;                   // what came after it, still counted against the client
-  bool wanted_ = false;                   // a message, or the end
-  bool read_all_ = false;                 // the client sends no more
-  bool refused_ = false, told_ = false;   // nothing more is read; the end was told
+  std::size_t message_bytes_ = 0;        // of the message that is coming
+  std::string message_;                  // as far as it came
+  std::optional<std::string> whole_;     // one that nobody has asked for yet
+  std::string backlog_;                  // what came after it, still counted against the client
+  bool wanted_ = false;                  // a message, or the end
+  bool read_all_ = false;                // the client sends no more
+  bool refused_ = false, told_ = false;  // nothing more is read; the end was told
 
   // Out
   std::deque<std::string> pieces_;  // prefixes and messages

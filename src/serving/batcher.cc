@@ -46,7 +46,6 @@ void trace_of(const TraceHandle& trace, TimePoint submitted, TimePoint started, 
 struct Batcher::Started {
   TimePoint at{};
   Turn turn = Turn::whole;
-  int num_running = 1;  // it included
 };
 
 Batcher::Batcher(TensorModel& model, const ModelDescription& description, TensorStats& stats,
@@ -144,13 +143,13 @@ void Batcher::start_or_queue(std::unique_ptr<Item> item, bool is_instant, TimePo
   const Turn its = is_instant ? Turn::whole : queue_.empty() ? turn(lone, asked.alone) : Turn::none;
   if (is_instant || its == Turn::beside ||
       (its == Turn::whole && (asked.alone || policy_.run_at(lone, now) <= now))) {
-    const int num_running = ++num_running_;
+    ++num_running_;
     ++num_unanswered_;
     ++num_requests_running_;
     lock.unlock();
     Items alone;
     alone.push_back(std::move(item));
-    return start(std::move(alone), its, num_running, now);
+    return start(std::move(alone), its, now);
   }
   const std::pair key(asked.priority, item->serial);
   if (asked.stop.stop_requested()) look_for_stopped_ = true;  // it was while nobody could see it
@@ -228,8 +227,7 @@ Waiting Batcher::waiting() const {
 Batcher::Turn Batcher::turn(const Waiting& waiting, bool alone) const {
   if (max_beside_ == 0) return num_running_ < max_running_ ? Turn::whole : Turn::none;
   if (num_running_ == 0 && waiting.num_requests <= 1) return Turn::whole;
-  const bool merged = !alone && options_.limits.max_rows > 1 &&
-                      company_.merges(std::max<std::int64_t>(2, waiting.num_rows));
+  const bool merged = !alone && options_.limits.max_rows > 1 && company_.merges();
   if (merged) return num_running_ == 0 ? Turn::whole : Turn::none;
   return num_running_ < max_beside_ ? Turn::beside : Turn::none;
 }
@@ -291,11 +289,11 @@ void Batcher::run() {
       const TimePoint run_at = alone || next == Turn::beside ? now : policy_.run_at(all, now);
       if (run_at <= now) {
         Items batch = take_batch(next);
-        const int num_running = ++num_running_;
+        ++num_running_;
         ++num_unanswered_;
         num_requests_running_ += batch.size();
         lock.unlock();
-        start(std::move(batch), next, num_running, now);
+        start(std::move(batch), next, now);
         lock.lock();
         continue;
       }
@@ -326,8 +324,8 @@ void Batcher::turn_away(Items departed) {
   }
 }
 
-void Batcher::start(Items items, Turn turn, int num_running, TimePoint now) {
-  const Started started{.at = now, .turn = turn, .num_running = num_running};
+void Batcher::start(Items items, Turn turn, TimePoint now) {
+  const Started started{.at = now, .turn = turn};
   TensorBatch batch = items.size() == 1 ? lone_batch(items.front()->request) : merged_batch(items);
   batch.in_company = turn == Turn::beside;
   const int at_once = batch.in_company ? model_.max_in_company() : model_.max_concurrency();
@@ -365,16 +363,9 @@ TensorBatch Batcher::merged_batch(const Items& items) {
   return batch;
 }
 
-void Batcher::learn(const Started& started, TimePoint now, std::int64_t rows,
-                    std::size_t num_requests) {
-  const std::chrono::nanoseconds took = now - started.at;
-  if (started.turn == Turn::beside) {
-    const double num_running = 0.5 * (started.num_running + num_running_);
-    if (rows == 1) company_.on_beside(num_running, took);
-    return;
-  }
-  policy_.on_batch(rows, took);
-  if (num_requests > 1) company_.on_merged(rows, took);
+void Batcher::learn(const Started& started, TimePoint now, std::int64_t rows) {
+  if (started.turn == Turn::whole) policy_.on_batch(rows, now - started.at);
+  company_.on_end(rows, started.at, now);
 }
 
 void Batcher::finished(Items items, const Started& started, Result<TensorResult> result) {
@@ -384,10 +375,9 @@ void Batcher::finished(Items items, const Started& started, Result<TensorResult>
   // One bad request must not fail its company: each is tried again by itself.
   const bool try_alone = !result && items.size() > 1;
   Items next;
-  int num_running = 0;
   {
     std::lock_guard lock(mutex_);
-    if (result) learn(started, now, rows, items.size());
+    if (result) learn(started, now, rows);
     --num_running_;
     num_requests_running_ -= items.size();
     if (try_alone && !closing_) {
@@ -405,7 +395,7 @@ void Batcher::finished(Items items, const Started& started, Result<TensorResult>
       const bool is_wanted = !first.stop.stop_requested() && first.deadline > now;
       if (is_wanted && turn(waiting(), first.alone) == Turn::beside) {
         next = take_batch(Turn::beside);
-        num_running = ++num_running_;
+        ++num_running_;
         ++num_unanswered_;
         num_requests_running_ += next.size();
       }
@@ -414,7 +404,7 @@ void Batcher::finished(Items items, const Started& started, Result<TensorResult>
   }
   if (!next.empty()) {
     starts_next = true;
-    start(std::move(next), Turn::beside, num_running, now);
+    start(std::move(next), Turn::beside, now);
     starts_next = false;
   }
   if (result) {

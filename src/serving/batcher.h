@@ -112,11 +112,11 @@ class Batcher {
   static TensorBatch lone_batch(BatchRequest& request);
   static TensorBatch merged_batch(const Items& items);
   // The running one is counted already.
-  void start(Items items, Turn turn, int num_running, TimePoint now);
+  void start(Items items, Turn turn, TimePoint now);
   struct Started;
   void finished(Items items, const Started& started, Result<TensorResult> result);
   // mutex_ held
-  void learn(const Started& started, TimePoint now, std::int64_t rows, std::size_t num_requests);
+  void learn(const Started& started, TimePoint now, std::int64_t rows);
   void answer(Items items, std::int64_t rows, TimePoint started, TimePoint now,
               TensorResult result);
   void refuse(std::unique_ptr<Item> item, Error error);

@@ -445,9 +445,9 @@ TEST_F(BatcherTest, AfterSomeSideBySideMergingIsTried) {
   model.company = 2;
   make(8);
   std::vector<std::future<Answer>> answers;
-  for (float i = 0; i < 13; ++i) answers.push_back(submit({i, i}));
+  for (float i = 0; i < 40; ++i) answers.push_back(submit({i, i}));
   std::size_t num_runs = 0;
-  for (std::size_t rows = 0; rows < 13;) {
+  for (std::size_t rows = 0; rows < 40;) {
     ASSERT_TRUE(model.wait_for_runs(num_runs + 1));
     rows += static_cast<std::size_t>(model.runs()[num_runs++].rows);
     model.finish_one();

@@ -46,9 +46,9 @@ struct GrpcShared {
   LiveCalls& live;
 };
 
-// A call of any method: takes messages, hands them to the method's handler, in place or on a worker,
-// and gives the wire what it answers. Held by LiveCalls until it has a status, by handlers as long
-// as they like.
+// A call of any method: takes messages, hands them to the method's handler, in place or on a
+// worker, and gives the wire what it answers. Held by LiveCalls until it has a status, by handlers
+// as long as they like.
 class GrpcCall final : public Call,
                        public net::RpcHandler,
                        public std::enable_shared_from_this<GrpcCall> {

@@ -177,9 +177,9 @@ Reader::Data Reader::data_of(const ModelInferRequest::InferInputTensor& input, D
     return invalid(label + " has 'contents', but the request has 'raw_input_contents' too");
   }
   if (num_raw_taken_ == raw.size()) {
-    return invalid(fmt::format("'raw_input_contents' has {} entries, fewer than there are inputs",
-                               raw.size()),
-                   "raw_input_contents");
+    return invalid(
+        fmt::format("'raw_input_contents' has {} entries, fewer than there are inputs", raw.size()),
+        "raw_input_contents");
   }
   return std::as_bytes(std::span(raw[num_raw_taken_++]));
 }
@@ -222,9 +222,9 @@ Result<InferHead> Reader::read() {
     if (Status done = read_input(input); !done) return pass(done);
   }
   if (num_raw_taken_ < num_raw) {
-    return invalid(fmt::format("'raw_input_contents' has {} entries, more than there are inputs",
-                               num_raw),
-                   "raw_input_contents");
+    return invalid(
+        fmt::format("'raw_input_contents' has {} entries, more than there are inputs", num_raw),
+        "raw_input_contents");
   }
   for (const auto& output : message.outputs()) {
     if (Status done =
@@ -269,8 +269,8 @@ void describe(const ShownOutput& output, inference::ModelInferResponse::InferOut
 
 }  // namespace
 
-Result<InferHead> read_infer(std::shared_ptr<const InferWire> wire,
-                             serving::TensorRequest& request, const serving::SharedMemory* shared) {
+Result<InferHead> read_infer(std::shared_ptr<const InferWire> wire, serving::TensorRequest& request,
+                             const serving::SharedMemory* shared) {
   auto storage = std::make_shared<Storage>(std::move(wire));
   request.owner = storage;
   return Reader(*storage, request, shared).read();

@@ -18,8 +18,8 @@ namespace millrace::api {
 // Fills the request's inputs, owner (the message), priority and deadline. Tensors stay where they
 // lie in the message; typed contents are converted where memory has them in another width. Errors
 // name the tensor.
-Result<InferHead> read_infer(std::shared_ptr<const InferWire> wire,
-                             serving::TensorRequest& request, const serving::SharedMemory* shared);
+Result<InferHead> read_infer(std::shared_ptr<const InferWire> wire, serving::TensorRequest& request,
+                             const serving::SharedMemory* shared);
 
 // A serialised ModelInferResponse, or the ModelStreamInferResponse around it. Tensors are copied
 // once, into it.

@@ -40,9 +40,9 @@ Status parse_infer(InferWire& wire) {
   CodedInputStream in(reinterpret_cast<const std::uint8_t*>(bytes.data()),
                       static_cast<int>(bytes.size()));
   const auto position = [&in] { return static_cast<std::size_t>(in.CurrentPosition()); };
-  std::string_view head;   // without raw tensors, where it is one piece
-  std::string collected;   // where it is several: fields may come in any order
-  std::size_t begin = 0;   // of the piece that goes on here
+  std::string_view head;  // without raw tensors, where it is one piece
+  std::string collected;  // where it is several: fields may come in any order
+  std::size_t begin = 0;  // of the piece that goes on here
   const auto end_piece = [&](std::size_t end) {
     const std::string_view piece = bytes.substr(begin, end - begin);
     if (piece.empty()) return;
