@@ -4,6 +4,7 @@ from common.jobs import Job, Row
 from graph.floors import Floor, FlooredJob, whole
 from graph.peers.echo import BareEcho, BareGrpc
 from graph.peers.loading import Beside, BesideLoop, Pace, Reloaded, TwoModels
+from graph.peers.paired import Pair
 from graph.peers.runtime import BenchmarkApp
 from graph.peers.services import Millrace, MillraceGrpc, PythonService
 from graph.requests import of_graph, picture_message
@@ -59,7 +60,8 @@ class Plan:
         file, alone = self.file("wide-mlp"), ("max-batch-size = 1",)
         yield Job(Millrace(self.setup, file, 64), Millrace(self.setup, file, 64, alone),
                   [Row("64 clients, merged against not merged", REQUESTS, "rate", Goal(1.5))], file)
-        yield Job(Millrace(self.setup, file, 1), Millrace(self.setup, file, 1, alone),
+        pair = Pair(self.setup, file, 1, (), alone)
+        yield Job(pair.first, pair.second,
                   [Row("1 client, merged against not merged, p50", "µs", "p50_us", Goal(0.95), higher=False)], file)
 
     def against_python(self):

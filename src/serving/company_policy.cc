@@ -10,11 +10,12 @@ using std::chrono::nanoseconds;
 
 // All wait for a merged execution's end, so merging must gain this much.
 constexpr double kWorthMerging = 1.1;
-constexpr int kSkipped = 2;        // executions after a change: caches are cold, memory is made
-constexpr int kWindowBeside = 12;  // executions; of merged ones fewer, as each has several rows
+constexpr int kSkipped = 2;       // executions after a change: caches are cold, memory is made
+constexpr int kWindowBeside = 8;  // executions; of merged ones fewer, as each has several rows
 constexpr int kWindowMerged = 4;
+constexpr double kFarOff = 0.7;  // of the best rate: one window is enough to see it
 constexpr nanoseconds kLongWindow = std::chrono::milliseconds(100);
-constexpr int kMostPatience = 4096;
+constexpr int kMostPatience = 1 << 14;
 
 }  // namespace
 
@@ -43,7 +44,8 @@ void CompanyPolicy::on_window(double rows_per_second) {
   rows_ = 0;
   took_ = {};
   if (way_ != best_) {
-    if (tried_ > 0) return judge(std::max(tried_, rows_per_second));
+    const bool is_far_off = rows_per_second < kFarOff * best_rate();
+    if (tried_ > 0 || is_far_off) return judge(std::max(tried_, rows_per_second));
     tried_ = rows_per_second;
     return;
   }

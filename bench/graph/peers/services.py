@@ -44,7 +44,10 @@ class Millrace(OurBinary):
 
     def run(self):
         with self.up() as (port, _):
-            return figures(port, self.connections, self.setup.seconds, self.target, of_graph(self.file.shape))
+            return self.figures_at(port, self.setup.seconds)
+
+    def figures_at(self, port, seconds):
+        return figures(port, self.connections, seconds, self.target, of_graph(self.file.shape))
 
 
 class MillraceGrpc(Millrace):
