@@ -3,8 +3,8 @@ from common.goals import Goal
 from common.jobs import Job, Row
 from graph.floors import Floor, FlooredJob, whole
 from graph.peers.echo import BareEcho, BareGrpc
-from graph.peers.loading import Beside, BesideLoop, Pace, Reloaded, TwoModels
-from graph.peers.paired import Pair
+from graph.peers.loading import BesideLoads, BesideLoop, InTurns, Pace, Reloaded, TwoModels
+from graph.peers.paired import TwoSettings
 from graph.peers.runtime import BenchmarkApp
 from graph.peers.services import Millrace, MillraceGrpc, PythonService
 from graph.requests import of_graph, picture_message
@@ -60,7 +60,7 @@ class Plan:
         file, alone = self.file("wide-mlp"), ("max-batch-size = 1",)
         yield Job(Millrace(self.setup, file, 64), Millrace(self.setup, file, 64, alone),
                   [Row("64 clients, merged against not merged", REQUESTS, "rate", Goal(1.5))], file)
-        pair = Pair(self.setup, file, 1, (), alone)
+        pair = TwoSettings(self.setup, file, 1, (), alone)
         yield Job(pair.first, pair.second,
                   [Row("1 client, merged against not merged, p50", "µs", "p50_us", Goal(0.95), higher=False)], file)
 
@@ -75,9 +75,11 @@ class Plan:
         for shape in ("mobilenet-v2", "wide-mlp"):
             serves = self.file(shape)
             pace = Pace(TwoModels(self.setup, serves, comes))
-            yield Job(Beside(self.setup, serves, comes, pace, True), Beside(self.setup, serves, comes, pace, False),
+            loads = InTurns(BesideLoads(self.setup, serves, comes, pace))
+            yield Job(loads.first, loads.second,
                       [Row(f"{shape} at 70 % load while 1 GB is loaded, p99", "µs", "p99_us", Goal(1 / 1.1), higher=False)], serves)
-            yield Job(BesideLoop(self.setup, serves, comes, pace), Beside(self.setup, serves, comes, pace, False),
+            loop = InTurns(BesideLoop(self.setup, serves, comes, pace))
+            yield Job(loop.first, loop.second,
                       [Row(f"{shape} at 70 % load beside an idle-priority loop, p99", "µs", "p99_us", higher=False)], serves,
                       note="what the machine's scheduler takes for work in the background that does not stand still")
         comes = self.file("resnet50")

@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import re
-import statistics
 import subprocess
 import tempfile
 import threading
@@ -15,6 +14,7 @@ import urllib.request
 
 from common.millrace import OurBinary
 from common.process import Failure, free_port, server_process
+from graph.peers.paired import Pair, medians
 from graph.programs import http_load, program
 from graph.requests import of_graph
 
@@ -84,59 +84,76 @@ class Pace:
         return found["requests_per_second"]
 
 
-class Beside(TwoModels):
-    """Times of a model's requests that arrive by chance, and with `loads` while the other model is loaded and unloaded over and over."""
+class Alone(TwoModels):
+    """Times of a model's requests that arrive by chance."""
+    what = "alone"
 
-    def __init__(self, setup, serves, comes, pace, loads):
+    def __init__(self, setup, serves, comes, pace):
         super().__init__(setup, serves, comes)
-        self.pace, self.loads = pace, loads
-        self.flags = [f"{SHARE:.0%} load", f"{comes.shape} loaded over and over" if loads else "alone"]
+        self.pace = pace
+        self.flags = [f"{SHARE:.0%} load", self.what]
 
-    def run(self):
+    def figures_at(self, port, admin):
         rate = self.pace.rate
-        with self.up() as (port, admin, _), self.loading(admin) as times:
-            found = http_load(port, CONNECTIONS, self.setup.seconds, TARGET, of_graph(self.serves.shape), rate)
-        if self.loads and not times:
-            raise Failure("no load ended within the measurement")
-        return {"p50_us": found["p50_us"], "p99_us": found["p99_us"], "answered": found["requests_per_second"] / rate,
-                **({"load_s": statistics.median(times)} if times else {})}
+        with self.meanwhile(admin):
+            found = http_load(port, CONNECTIONS, self.setup.seconds / 2, TARGET, of_graph(self.serves.shape), rate)
+        return {"p50_us": found["p50_us"], "p99_us": found["p99_us"], "answered": found["requests_per_second"] / rate}
+
+    def meanwhile(self, _admin):
+        return contextlib.nullcontext()
+
+
+class BesideLoads(Alone):
+    """The same while the other model is loaded and unloaded over and over."""
+    what = "1 GB loaded over and over"
 
     @contextlib.contextmanager
-    def loading(self, admin):
-        """Loads until the block ends. Yields the seconds of each load."""
-        times, over = [], threading.Event()
+    def meanwhile(self, admin):
+        over = threading.Event()
 
         def load():
-            while self.loads and not over.is_set():
-                began = time.monotonic()
+            while not over.is_set():
                 post(admin, "/v2/repository/models/comes/load")
-                times.append(time.monotonic() - began)
                 post(admin, "/v2/repository/models/comes/unload")
 
         thread = threading.Thread(target=load)
         thread.start()
         try:
-            yield times
+            yield
         finally:
             over.set()
             thread.join()
 
 
-class BesideLoop(Beside):
+class BesideLoop(Alone):
     """The same while a process apart counts at idle priority: it touches no memory and takes no lock, so what it costs is the
     machine's scheduling."""
+    what = "a loop of SCHED_IDLE in a process apart"
 
-    def __init__(self, setup, serves, comes, pace):
-        super().__init__(setup, serves, comes, pace, False)
-        self.flags = [f"{SHARE:.0%} load", "a loop of SCHED_IDLE in a process apart"]
-
-    def run(self):
+    @contextlib.contextmanager
+    def meanwhile(self, _admin):
         loop = subprocess.Popen([program("idle_loop")])
         try:
-            return super().run()
+            yield
         finally:
             loop.kill()
             loop.wait()
+
+
+class InTurns(Pair):
+    """One server, beside what `disturbed` does and alone, in turns."""
+    TURNS = 4
+
+    def __init__(self, disturbed):
+        super().__init__([disturbed, Alone(disturbed.setup, disturbed.serves, disturbed.comes, disturbed.pace)])
+
+    def measure(self):
+        found = [[], []]
+        with self.sides[0].up() as (port, admin, _):
+            for turn in range(self.TURNS):
+                for i in (0, 1) if turn % 2 == 0 else (1, 0):
+                    found[i].append(self.sides[i].figures_at(port, admin))
+        return [medians(turns) for turns in found]
 
 
 class Reloaded(TwoModels):

@@ -1,21 +1,23 @@
-"""Two settings of one graph, each in a server of its own, measured in short turns: for differences that are smaller than what the
-machine drifts from one run to the next."""
+"""Two sides that are measured in short turns within one run: for differences that are smaller than what the machine drifts from one
+run to the next."""
 import contextlib
 import statistics
 
 from graph.peers.services import Millrace
 
-TURNS = 24
+
+def medians(turns):
+    """One figure of each name, from a dictionary a turn."""
+    return {name: statistics.median(one[name] for one in turns) for name in turns[0]}
 
 
 class Pair:
-    """`first` and `second` are the sides of a row. Whichever is run first measures both."""
+    """`first` and `second` are the sides of a row. Whichever is run first measures both: measure() gives the figures of each."""
 
-    def __init__(self, setup, file, connections, settings, other_settings):
-        self.sides = [Millrace(setup, file, connections, lines) for lines in (settings, other_settings)]
-        self.seconds = setup.seconds
+    def __init__(self, sides):
+        self.sides = sides
         self.first, self.second = (Half(self, i) for i in range(2))
-        self.left = [[], []]  # figures that were measured and not asked for yet
+        self.left = [[], []]  # measured and not asked for yet
 
     def take(self, index):
         if not self.left[index]:
@@ -23,25 +25,32 @@ class Pair:
                 kept.append(figures)
         return self.left[index].pop(0)
 
-    def measure(self):
-        """Figures of each side: medians over the turns."""
-        found = [[], []]
-        with contextlib.ExitStack() as stack:
-            ports = [stack.enter_context(side.up())[0] for side in self.sides]
-            for turn in range(TURNS):
-                for i in (0, 1) if turn % 2 == 0 else (1, 0):
-                    found[i].append(self.sides[i].figures_at(ports[i], 2 * self.seconds / TURNS))
-        return [{name: statistics.median(one[name] for one in turns) for name in turns[0]} for turns in found]
-
 
 class Half:
     def __init__(self, pair, index):
         self.pair, self.index = pair, index
-        side = pair.sides[index]
-        self.program, self.flags = side.program, [*side.flags, f"{TURNS} turns"]
+        self.program, self.flags = pair.sides[index].program, pair.sides[index].flags
 
     def version(self):
         return self.pair.sides[self.index].version()
 
     def run(self):
         return self.pair.take(self.index)
+
+
+class TwoSettings(Pair):
+    """A graph with two settings, each in a server of its own."""
+    TURNS = 24
+
+    def __init__(self, setup, file, connections, settings, other_settings):
+        super().__init__([Millrace(setup, file, connections, lines) for lines in (settings, other_settings)])
+        self.seconds = 2 * setup.seconds / self.TURNS
+
+    def measure(self):
+        found = [[], []]
+        with contextlib.ExitStack() as stack:
+            ports = [stack.enter_context(side.up())[0] for side in self.sides]
+            for turn in range(self.TURNS):
+                for i in (0, 1) if turn % 2 == 0 else (1, 0):
+                    found[i].append(self.sides[i].figures_at(ports[i], self.seconds))
+        return [medians(turns) for turns in found]
