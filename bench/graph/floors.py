@@ -59,9 +59,9 @@ class FlooredJob(Job):
         if not rates or self.floor.rate is None:
             return {}
         alone = statistics.median(rates)
-        most = self.floor.largest_ratio(alone)
-        self.note = f"{self.floor.name} without a model: {self.floor.rate:,.0f} pictures/s, so the largest ratio is {most:.3f}"
         free = self.floor.ratio_of_a_free_server(alone)
-        if free is not None:
-            self.note += f"; the client's own processor time leaves {free:.3f} to a server that costs nothing"
+        most = self.floor.largest_ratio(alone) if free is None else free
+        self.note = f"{self.floor.name} without a model: {self.floor.rate:,.0f} pictures/s"
+        self.note += (f", so the largest ratio is {most:.3f}" if free is None else
+                      f"; the client's own processor time leaves {free:.3f} to a server that costs nothing")
         return {self.floor.name: most * alone}

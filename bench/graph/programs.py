@@ -2,7 +2,7 @@
 import pathlib
 import tempfile
 
-from common.process import run, run_json
+from common.process import Failure, run, run_json
 
 HERE = pathlib.Path(__file__).parent
 _folder = tempfile.TemporaryDirectory(prefix="millrace-bench-")
@@ -15,6 +15,8 @@ def program(name):
     """Path of the compiled `name`.cc."""
     if name not in _built:
         binary = pathlib.Path(_folder.name) / name
+        if name in LIBRARIES and not any(pathlib.Path("/usr/include").glob("grpcpp/grpcpp.h")):
+            raise Failure("the official gRPC client is missing: scripts/setup bench installs it")
         run(["g++", "-std=c++20", "-O2", HERE / f"{name}.cc", "-o", binary, *LIBRARIES.get(name, [])], 120)
         _built[name] = binary
     return _built[name]

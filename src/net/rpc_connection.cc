@@ -34,7 +34,7 @@ RpcConnection::RpcConnection(std::shared_ptr<RpcCore> core, std::unique_ptr<Byte
 }
 
 RpcConnection::~RpcConnection() {
-  if (phase_ != Phase::closed) --core_->num_connections;
+  if (phase_ == Phase::open) --core_->num_connections;
 }
 
 void RpcConnection::open() {
@@ -235,6 +235,7 @@ bool RpcConnection::send_some() {
 // A close with input unread would reset the connection, and what was just sent with it.
 void RpcConnection::linger() {
   phase_ = Phase::lingering;
+  --core_->num_connections;
   linger_until_ = Clock::now() + core_->options.limits.linger_timeout;
   stream_->end_of_output();
 }
@@ -292,13 +293,14 @@ void RpcConnection::close() {
 }
 
 void RpcConnection::close_locked() {
-  if (std::exchange(phase_, Phase::closed) == Phase::closed) return;
+  const Phase before = std::exchange(phase_, Phase::closed);
+  if (before == Phase::closed) return;
+  if (before == Phase::open) --core_->num_connections;
   const auto streams = std::exchange(streams_, {});
   for (const auto& [id, stream] : streams) stream->on_close();
   core_->loop.remove(stream_->fd());
   stream_.reset();
   ticket_.reset();
-  --core_->num_connections;
   core_->loop.defer_destroy(shared_from_this());
   core_->connections.erase(this);
 }

@@ -29,7 +29,7 @@ struct RpcCore {
   RpcService& service;
   EventLoop loop;
   std::unordered_map<RpcConnection*, std::shared_ptr<RpcConnection>> connections;  // io thread
-  std::atomic<std::size_t> num_connections{0};
+  std::atomic<std::size_t> num_connections{0};  // without those that linger
 };
 
 // What a stream has to tell its handler.

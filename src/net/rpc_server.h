@@ -19,7 +19,7 @@ struct RpcLimits {  // the table of limits' defaults
   std::size_t max_connections = 10'000;
   std::size_t max_connections_per_ip = 256;  // IPv6: per /64
   bool count_loopback = false;               // in max_connections_per_ip
-  H2Limits h2;
+  H2Limits h2{};
   // Of a call: above it no message is read; those that are unanswered are the service's business.
   std::size_t max_unsent_bytes = std::size_t{256} << 10;
   std::chrono::milliseconds greeting_timeout{10'000};  // for the connection's first bytes
