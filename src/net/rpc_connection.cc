@@ -16,6 +16,7 @@ namespace {
 
 constexpr int kReadsPerRound = 16;
 constexpr std::size_t kOutBytes = std::size_t{64} << 10;
+constexpr std::size_t kKeptBytes = std::size_t{16} << 10;  // by a connection that is idle
 constexpr std::size_t kGreetingBytes = 24;
 constexpr std::string_view kNotHttp2 =
     "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n"
@@ -67,7 +68,7 @@ bool RpcConnection::read_some() {
   }
   received_ = core_->loop.round_began();
   pinged_ = {};
-  if (phase_ == Phase::open) {
+  if (phase_ == Phase::open && !ending_) {
     receive({scratch.data(), static_cast<std::size_t>(count)});
   }
   return static_cast<std::size_t>(count) == scratch.size();
@@ -228,7 +229,10 @@ bool RpcConnection::send_some() {
   }
   sent_ += static_cast<std::size_t>(count);
   sent_at_ = Clock::now();
-  if (!unsent() && out_.capacity() > 4 * kOutBytes) std::string().swap(out_), sent_ = 0;
+  if (!unsent() && out_.capacity() > kKeptBytes) {
+    std::string().swap(out_);
+    sent_ = 0;
+  }
   return !unsent();
 }
 
