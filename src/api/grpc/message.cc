@@ -6,8 +6,8 @@
 
 namespace millrace::api {
 
-Status Message::parse(google::protobuf::MessageLite& into) const {
-  if (into.ParseFromArray(bytes_.data(), static_cast<int>(bytes_.size()))) return {};
+Status Message::parse(google::protobuf::MessageLite& into) {
+  if (into.ParseFromString(take())) return {};
   return malformed_message();
 }
 

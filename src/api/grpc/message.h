@@ -21,8 +21,8 @@ class Message {
 
   std::size_t size() const { return bytes_.size(); }
   std::string_view bytes() const { return bytes_; }
-  // invalid_argument where the bytes are no such message. Large fields are copied.
-  Status parse(google::protobuf::MessageLite& into) const;
+  // invalid_argument where the bytes are no such message. Large fields are copied; nothing is left.
+  Status parse(google::protobuf::MessageLite& into);
   // All of it; nothing is left.
   std::string take() { return std::exchange(bytes_, {}); }
   // What parsing would take, found without parsing: see wire_size.h.
