@@ -45,7 +45,7 @@ class Plan:
         for floor, side in wires:
             yield Job(side(self.setup, file, CLIENTS), floor.side,
                       [Row(f"{shape} {kind} over {floor.name} against a service without a model", PICTURES, "rate")], file,
-                      note=f"what is left for a model: {floor.name} itself takes both cores for 1 ÷ the peer's rate of each picture's time")
+                      note=f"without a model the peer over {floor.name} takes both cores for 1 ÷ its rate of each picture's time")
 
     def against_bare_loop(self):
         file, request = self.file("identity"), of_graph("identity")

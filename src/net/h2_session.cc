@@ -37,6 +37,11 @@ bool ends_stream(const nghttp2_frame& frame) {
 
 }  // namespace
 
+std::string_view H2Head::field(std::string_view name) const {
+  const auto found = std::ranges::find(fields, name, &H2Field::name);
+  return found == fields.end() ? std::string_view() : found->value;
+}
+
 struct H2Session::Glue {
   static H2Session& self(void* user) { return *static_cast<H2Session*>(user); }
   static H2Stream* stream(nghttp2_session* session, std::int32_t id) {
@@ -56,13 +61,11 @@ struct H2Session::Glue {
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;  // a client's trailers
     H2Session& s = self(user);
     s.head_bytes_ += name_size + value_size + kFieldOverhead;
+    s.head_.too_large = s.head_bytes_ > s.limits_.max_header_bytes;
+    if (s.head_.too_large) return 0;
     std::string key(reinterpret_cast<const char*>(name), name_size);
-    const bool is_path = key == ":path";
-    s.head_.too_large |= s.head_bytes_ > s.limits_.max_header_bytes;
-    if (s.head_.too_large && !is_path) return 0;
-    std::string text(reinterpret_cast<const char*>(value),
-                     std::min(value_size, s.limits_.max_header_bytes));
-    if (is_path) {
+    std::string text(reinterpret_cast<const char*>(value), value_size);
+    if (key == ":path") {
       s.head_.path = std::move(text);
     } else if (key == ":method") {
       s.head_.method = std::move(text);

@@ -23,7 +23,9 @@ struct H2Field {
 struct H2Head {
   std::string method, path;
   std::vector<H2Field> fields;  // without pseudo-fields
-  bool too_large = false;       // fields are missing
+  bool too_large = false;       // parts are missing
+
+  std::string_view field(std::string_view name) const;  // empty: there is none
 };
 
 // One exchange: what came of it, and where the bytes of its answer are taken from. Called within

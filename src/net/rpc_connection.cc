@@ -3,11 +3,9 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <utility>
 
-#include "base/log.h"
 #include "net/rpc_fields.h"
 #include "net/rpc_stream.h"
 
@@ -85,10 +83,6 @@ void RpcConnection::receive(std::string_view bytes) {
 
 H2Stream* RpcConnection::on_request(std::int32_t id, H2Head head) {
   const TimePoint now = core_->loop.round_began();
-  const auto field = [&](std::string_view name) -> std::string_view {
-    const auto found = std::ranges::find(head.fields, name, &H2Field::name);
-    return found == head.fields.end() ? std::string_view() : found->value;
-  };
   const auto refuse = [&](const char* status, int code, const std::string& why) {
     session_.respond(id,
                      {{":status", status},
@@ -100,11 +94,11 @@ H2Stream* RpcConnection::on_request(std::int32_t id, H2Head head) {
   };
   if (head.too_large) return refuse("200", kRpcResourceExhausted, "The metadata is too large.");
   if (head.method != "POST") return refuse("405", kRpcInternal, "gRPC calls are POST requests.");
-  if (!is_rpc_content_type(field("content-type"))) {
+  if (!is_rpc_content_type(head.field("content-type"))) {
     return refuse("415", kRpcInternal, "The content type must be application/grpc.");
   }
   TimePoint deadline = kNever;
-  if (const auto text = field("grpc-timeout"); !text.empty()) {
+  if (const auto text = head.field("grpc-timeout"); !text.empty()) {
     const auto parsed = parse_rpc_timeout(text, now);
     if (!parsed) return refuse("200", kRpcInvalidArgument, parsed.error().message);
     deadline = *parsed;

@@ -31,8 +31,7 @@ RpcStream::RpcStream(std::shared_ptr<RpcConnection> connection, std::int32_t id,
       max_message_bytes_(max_message_bytes) {}
 
 std::string_view RpcStream::metadata(std::string_view key) const {
-  const auto found = std::ranges::find(head_.fields, key, &H2Field::name);
-  return found == head_.fields.end() ? std::string_view() : found->value;
+  return head_.field(key);
 }
 
 void RpcStream::read() {

@@ -14,7 +14,7 @@ namespace millrace::api {
 class GrpcMetrics {
  public:
   explicit GrpcMetrics(Metrics& metrics);
-  // `method` is one of the table's paths, or "none"; `code` as grpc::StatusCode numbers them.
+  // `method` is one of the table's paths, or "none"; `code` as gRPC numbers them.
   void observe(const std::string& method, int code, double seconds);
 
  private:

@@ -9,7 +9,6 @@
 
 #include "api/errors.h"
 #include "api/grpc/grpc_call.h"
-#include "base/log.h"
 #include "net/rpc_server.h"
 
 namespace millrace::api {

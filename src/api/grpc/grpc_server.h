@@ -24,7 +24,7 @@ class GrpcServer {
   virtual Status start() = 0;              // binds and listens; the error names host and port
   virtual std::uint16_t port() const = 0;  // 0 where nothing listens
   // Stops accepting, ends calls that wait for their client only, lets the others have `grace`, then
-  // cancels them. Returns when gRPC is done with all.
+  // cancels them. Returns when all have ended.
   virtual void stop(std::chrono::milliseconds grace) = 0;
 };
 

@@ -40,15 +40,10 @@ Status parse_infer(InferWire& wire) {
   CodedInputStream in(reinterpret_cast<const std::uint8_t*>(bytes.data()),
                       static_cast<int>(bytes.size()));
   const auto position = [&in] { return static_cast<std::size_t>(in.CurrentPosition()); };
-  std::string_view head;  // without raw tensors, where it is one piece
-  std::string collected;  // where it is several: fields may come in any order
-  std::size_t begin = 0;  // of the piece that goes on here
+  std::vector<std::string_view> pieces;  // between raw tensors: fields may come in any order
+  std::size_t begin = 0;                 // of the piece that goes on here
   const auto end_piece = [&](std::size_t end) {
-    const std::string_view piece = bytes.substr(begin, end - begin);
-    if (piece.empty()) return;
-    if (!head.empty() && collected.empty()) collected = head;
-    if (!head.empty()) collected += piece;
-    head = head.empty() ? piece : std::string_view(collected);
+    if (end > begin) pieces.push_back(bytes.substr(begin, end - begin));
   };
   for (;;) {
     const std::size_t start = position();
@@ -66,6 +61,12 @@ Status parse_infer(InferWire& wire) {
     begin = position();
   }
   end_piece(bytes.size());
+  std::string joined;
+  if (pieces.size() > 1) {
+    for (const std::string_view piece : pieces) joined += piece;
+    pieces = {joined};
+  }
+  const std::string_view head = pieces.empty() ? std::string_view() : pieces.front();
   if (wire.head.ParseFromArray(head.data(), static_cast<int>(head.size()))) return {};
   return malformed_message();
 }

@@ -48,6 +48,23 @@ ModelInferRequest with_input(const char* datatype, std::initializer_list<std::in
   return message;
 }
 
+// What is said twice on the wire is one message: raw tensors may stand before and between fields.
+TEST(InferWire, RawTensorsMayStandAnywhere) {
+  ModelInferRequest first, second, third;
+  first.add_raw_input_contents("one");
+  second.set_model_name("m");
+  second.add_raw_input_contents("");
+  third.set_id("i");
+  third.add_raw_input_contents("three");
+  InferWire wire(
+      Message(first.SerializeAsString() + second.SerializeAsString() + third.SerializeAsString()));
+  ASSERT_TRUE(parse_infer(wire));
+  EXPECT_EQ(wire.raw, (std::vector<std::string_view>{"one", "", "three"}));
+  EXPECT_EQ(wire.head.model_name(), "m");
+  EXPECT_EQ(wire.head.id(), "i");
+  EXPECT_EQ(wire.head.raw_input_contents_size(), 0);
+}
+
 TEST(InferMessage, RawContentsGoToTheInputsInOrder) {
   auto message = with_input("FP32", {1, 2});
   auto& second = *message.add_inputs();

@@ -21,8 +21,8 @@ struct Method {
   void (*handle)(const ApiContext&, std::shared_ptr<Call>, Message);
   std::size_t max_bytes;  // of a message
   enum class Kind { unary, server_stream, stream } kind = Kind::unary;
-  // Messages of at most so many bytes are handled on gRPC's thread: probes, which are answered even
-  // when every worker is busy, and what takes less time to hand on than to wake a worker for.
+  // Messages of at most so many bytes are handled on gRPC's io thread: probes, which are answered
+  // even when every worker is busy, and what takes less time to hand on than to wake a worker for.
   std::size_t most_in_place = 0;
 };
 
