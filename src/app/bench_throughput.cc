@@ -38,7 +38,6 @@ class Offline {
     spec.max_num_seqs = batch;
     spec.max_num_queued = 2 * batch;
     spec.num_threads = command.threads;
-    spec.enable_prefix_caching = false;  // every run computes all of it
     spec.kv_cache_bytes = std::int64_t{4} << 30;
     for (const auto& backend : backends_) {
       if (!backend->recognises(spec)) continue;
@@ -54,14 +53,17 @@ class Offline {
     return invalid(spec.path.string() + " is not a model that can be run here", "MODEL");
   }
 
+  using Prompts = std::vector<std::vector<TokenId>>;
+  Prompts random_prompts(int batch, int length);
+
   struct Times {
-    double prefill_seconds = 0;  // to the last first token
-    double decode_seconds = 0;   // from there to the first end, while all sequences decode
-    std::int64_t decoded = 0;    // tokens in that window
-    double seconds = 0;
+    double seconds = 0;         // until the last sequence has ended
+    double decode_seconds = 0;  // from the last first token to the first end: all decode
+    std::int64_t decoded = 0;   // tokens in that window
   };
-  // `batch` sequences submitted at once; each makes `generate` tokens.
-  Result<Times> run(int batch, int prompt, int generate);
+  // A sequence a prompt, submitted at once; each makes `generate` tokens. What was read before of a
+  // prompt is in the prefix cache.
+  Result<Times> run(const Prompts& prompts, int generate);
 
  private:
   std::vector<std::unique_ptr<Backend>> backends_ = make_backends();
@@ -117,14 +119,22 @@ class Collector {
   Status status_;
 };
 
-Result<Offline::Times> Offline::run(int batch, int prompt, int generate) {
-  Collector collector(batch);
+Offline::Prompts Offline::random_prompts(int batch, int length) {
   const int vocabulary = std::max(model_->describe().vocab_size, 2);
   std::uniform_int_distribution<TokenId> ids(0, vocabulary - 1);
-  std::vector<GenerateRequest> requests(static_cast<std::size_t>(batch));
+  Prompts prompts(static_cast<std::size_t>(batch));
+  for (std::vector<TokenId>& prompt : prompts) {
+    for (int t = 0; t < length; ++t) prompt.push_back(ids(random_));
+  }
+  return prompts;
+}
+
+Result<Offline::Times> Offline::run(const Prompts& prompts, int generate) {
+  Collector collector(static_cast<int>(prompts.size()));
+  std::vector<GenerateRequest> requests(prompts.size());
   for (std::size_t i = 0; i < requests.size(); ++i) {
     requests[i].id = fmt::format("bench-{}", i);
-    for (int t = 0; t < prompt; ++t) requests[i].prompt.push_back(ids(random_));
+    requests[i].prompt = prompts[i];
     requests[i].sampling.max_tokens = generate;
     requests[i].sampling.temperature = 0;
     requests[i].sampling.ignore_eos = true;
@@ -149,10 +159,8 @@ Result<Offline::Times> Offline::run(int batch, int prompt, int generate) {
     first_end = std::min(first_end, arrival.tokens.back());
     end = std::max(end, arrival.tokens.back());
   }
-  Times times{.prefill_seconds = seconds_between(start, all_began),
-              .decode_seconds = seconds_between(all_began, first_end),
-              .decoded = 0,
-              .seconds = seconds_between(start, end)};
+  Times times{.seconds = seconds_between(start, end),
+              .decode_seconds = seconds_between(all_began, first_end)};
   for (const Arrival& arrival : collector.arrivals()) {
     times.decoded += std::ranges::count_if(
         arrival.tokens, [&](TimePoint at) { return at > all_began && at <= first_end; });
@@ -172,42 +180,29 @@ double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
-// Tokens a second of the decoding in one run; 0 where it cannot be told.
-double decode_speed(const Offline::Times& all, int batch, int generate, double prefill_seconds) {
-  // Where some sequences end before others have begun, no time is left in which all decode: then
-  // what the tokens behind the first cost on top of the prefill.
-  const double later_tokens = 1.0 * batch * (generate - 1);
-  if (2.0 * static_cast<double>(all.decoded) >= later_tokens && all.decode_seconds > 0)
-    return static_cast<double>(all.decoded) / all.decode_seconds;
-  const double extra_seconds = all.seconds - prefill_seconds;
-  return extra_seconds > 0 ? later_tokens / extra_seconds : 0;
-}
-
-// `only` leaves one kind of run out; its figures are 0.
+// `only` leaves one kind of run out; its figures are 0. A run reads fresh prompts, one token each,
+// so that no sequence decodes while another prefills; then it decodes the same ones, which are in
+// the prefix cache by now, so that all sequences decode at once.
 Result<Row> measure(Offline& model, int batch, int prompt, int generate,
                     const BenchThroughput& command) {
   std::vector<double> prefill, decode, total, seconds;
   for (int i = 0; i <= command.repeat; ++i) {  // the first is warm-up
-    double prefill_seconds = 0;
-    if (command.only != "decode") {
-      // Prefill by itself: one token each, so that no sequence decodes while another prefills.
-      const auto one = model.run(batch, prompt, 1);
-      if (!one) return std::unexpected(one.error());
-      prefill_seconds = one->seconds;
-      if (i > 0) prefill.push_back(batch * prompt / one->seconds);
+    const Offline::Prompts prompts = model.random_prompts(batch, prompt);
+    const auto read = model.run(prompts, 1);
+    if (!read) return std::unexpected(read.error());
+    double all_seconds = read->seconds;
+    if (command.only != "decode" && i > 0) prefill.push_back(batch * prompt / read->seconds);
+    if (command.only != "prefill") {
+      const auto made = model.run(prompts, generate);
+      if (!made) return std::unexpected(made.error());
+      if (made->decoded > 0 && i > 0) {
+        const double speed = static_cast<double>(made->decoded) / made->decode_seconds;
+        decode.push_back(speed);
+        all_seconds += batch * (generate - 1) / speed;
+        total.push_back(batch * (prompt + generate) / all_seconds);
+      }
     }
-    if (command.only == "prefill") {
-      if (i > 0) seconds.push_back(prefill_seconds);
-      continue;
-    }
-    const auto all = model.run(batch, prompt, generate);
-    if (!all) return std::unexpected(all.error());
-    if (i == 0) continue;
-    if (command.only == "decode") prefill_seconds = all->prefill_seconds;
-    if (const double speed = decode_speed(*all, batch, generate, prefill_seconds); speed > 0)
-      decode.push_back(speed);
-    total.push_back(batch * (prompt + generate) / all->seconds);
-    seconds.push_back(all->seconds);
+    if (i > 0) seconds.push_back(all_seconds);
   }
   return Row{batch,          prompt,        generate,       median(prefill),
              median(decode), median(total), median(seconds)};
