@@ -65,18 +65,21 @@ Own own_at(uint8_t* at, const KvLayout& layout) {
   return own;
 }
 
-// 2^x for x <= 0 to 2^-18, which is far less than rounding weights to bf16 costs; 0 below -126
-// (subnormal results cost a hundred cycles). NaN stays NaN.
+// 2^x for x <= 0 to 2^-13, where rounding weights to bf16 costs up to 2^-9; 0 from -127 on. NaN
+// stays NaN: max returns its second operand then.
 inline __m512 exp2_16(__m512 x) {
-  const __mmask16 normal = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-126.0f), _CMP_NLT_UQ);
-  const __m512 n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  const __m512 f = _mm512_sub_ps(x, n);
-  __m512 y = _mm512_set1_ps(0.0095701f);  // nearest in relative error on [-1/2, 1/2]
-  y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(0.05591786f));
-  y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(0.24024745f));
-  y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(0.69312181f));
-  y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(0.99999926f));
-  return _mm512_maskz_scalef_ps(normal, y, n);
+  x = _mm512_max_ps(_mm512_set1_ps(-127.0f), x);
+  // Adding 1.5·2^23 rounds to whole numbers, which are then the lowest bits.
+  const __m512 magic = _mm512_set1_ps(12582912.0f);
+  const __m512 whole = _mm512_add_ps(x, magic);
+  const __m512 f = _mm512_sub_ps(x, _mm512_sub_ps(whole, magic));
+  // Nearest in relative error on [-1/2, 1/2], but for 1 at 0: 2^-127 has to become 0.
+  __m512 y = _mm512_set1_ps(0.05500893f);
+  y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(0.242211f));
+  y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(0.69328293f));
+  y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(1.0f));
+  const __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(whole), 23);
+  return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(y), exponent));
 }
 
 class Prompt {
@@ -217,14 +220,12 @@ class Prompt {
     }
   }
 
-  // Scores of 16 positions in units of log2 e, as softmax wants them.
-  __m512 scaled(__m512 s) const {
-    constexpr float kLog2e = 1.44269504f;
-    if (args_.soft_cap <= 0) return _mm512_mul_ps(s, _mm512_set1_ps(args_.scale * kLog2e));
-    const float cap = args_.soft_cap;  // cap·tanh(s/cap)
+  // cap·tanh(s·scale/cap)
+  __m512 capped(__m512 s) const {
+    const float cap = args_.soft_cap;
     const __m512 t = sigmoid16(_mm512_mul_ps(s, _mm512_set1_ps(2.0f * args_.scale / cap)));
     const __m512 tanh = _mm512_fmsub_ps(_mm512_set1_ps(2.0f), t, _mm512_set1_ps(1.0f));
-    return _mm512_mul_ps(tanh, _mm512_set1_ps(cap * kLog2e));
+    return _mm512_mul_ps(tanh, _mm512_set1_ps(cap));
   }
 
   void soften_row(int r, int begin, int steps) const {
@@ -248,10 +249,13 @@ class Prompt {
     const uint8_t* from = own_.s + static_cast<size_t>(r / 16 * kGroups) * kTile + 64 * (r % 16);
     const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const __m512 nothing = _mm512_set1_ps(-INFINITY);
+    const bool has_cap = args_.soft_cap > 0;
+    const float unit = 1.44269504f * (has_cap ? 1.0f : args_.scale);  // to powers of two
     __m512 s[2 * steps], largest = nothing;
 #pragma GCC unroll 8
     for (int g = 0; g < 2 * steps; ++g) {
-      s[g] = scaled(_mm512_load_ps(from + static_cast<size_t>(g) * kTile));
+      s[g] = _mm512_load_ps(from + static_cast<size_t>(g) * kTile);
+      if (has_cap) s[g] = capped(s[g]);
       if constexpr (masked) {
         const __m512i at = _mm512_add_epi32(lanes, _mm512_set1_epi32(16 * g));
         const __mmask16 seen = _mm512_cmple_epi32_mask(at, _mm512_set1_epi32(last)) &
@@ -261,13 +265,13 @@ class Prompt {
       largest = _mm512_max_ps(largest, s[g]);
     }
     const float old_max = own_.maxima[r];
-    float max = _mm512_reduce_max_ps(largest);
+    float max = _mm512_reduce_max_ps(largest) * unit;
     max = max > old_max ? max : old_max;
     if (max == -INFINITY) {  // it sees none of these
       for (int i = 0; i < steps; ++i) _mm512_store_si512(p_row(r, i), _mm512_setzero_si512());
       return;
     }
-    const __m512 subtract = _mm512_set1_ps(max);
+    const __m512 units = _mm512_set1_ps(unit), subtract = _mm512_set1_ps(max);
     __m512 sum = _mm512_load_ps(own_.sums + 16 * r);
     if (max > old_max) {
       own_.maxima[r] = max;
@@ -279,8 +283,8 @@ class Prompt {
     }
 #pragma GCC unroll 4
     for (int i = 0; i < steps; ++i) {
-      const __m512 a = exp2_16(_mm512_sub_ps(s[2 * i], subtract));
-      const __m512 b = exp2_16(_mm512_sub_ps(s[2 * i + 1], subtract));
+      const __m512 a = exp2_16(_mm512_fmsub_ps(s[2 * i], units, subtract));
+      const __m512 b = exp2_16(_mm512_fmsub_ps(s[2 * i + 1], units, subtract));
       sum = _mm512_add_ps(sum, _mm512_add_ps(a, b));
       _mm512_store_si512(p_row(r, i), reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(b, a)));
     }
@@ -368,14 +372,15 @@ int new_tokens(const AttentionArgs& args, int seq) {
   return args.query_start[seq + 1] - args.query_start[seq];
 }
 
-// Calls f(task) for every task, the longest of a sequence first. Returns how many there are.
+// Calls f(task) for every task, in the order of rows: a thread then has q that it made itself, most
+// likely. Returns how many there are.
 template <class F>
 int for_tasks(const AttentionArgs& args, const F& f) {
   const int group = args.heads / args.shape.kv_heads;
   int count = 0;
   for (int seq = 0; seq < args.num_seqs; ++seq) {
     const int rows = new_tokens(args, seq) * group;
-    for (int r = (rows - 1) / kRows * kRows; r >= 0; r -= kRows) {
+    for (int r = 0; r < rows; r += kRows) {
       for (int head = 0; head < args.shape.kv_heads; ++head) {
         f(count++, Task{seq, head, r, rows - r < kRows ? rows - r : kRows});
       }
@@ -401,10 +406,10 @@ void tiles_attention(const ExecView& exec, const AttentionArgs& args) {
   const int count = for_tasks(args, [&](int i, const Task& task) { tasks[i] = task; });
   const KvLayout layout = kv_layout(args.shape);
   uint8_t* const memory = static_cast<uint8_t*>(exec.scratch) + task_bytes(count);
-  parallel_for(exec, count, [&](int i, int thread) {
+  parallel_near(exec, count, [&](int i, int thread) {
     const Own own = own_at(memory + static_cast<size_t>(thread) * thread_bytes(layout), layout);
     use_full_tiles();
-    const int then = i + exec.num_threads;  // most likely
+    const int then = i + 1;  // most likely
     Prompt prompt(args, layout, tasks[i], own);
     prompt.start();
     if (then < count) Prompt(args, layout, tasks[then], own).fetch_rows();

@@ -6,8 +6,13 @@
 //       for 32 rows of x: C[2][2] += A[2][run]·B[run][2] in tiles, kept in L2 between runs; the
 //       last run's epilogue goes on while the next 32 rows are multiplied
 //
+// Threads share the pairs of a block of rows: each weight is widened once. Where that block would
+// not stay in L2, or outputs are added to, each thread has a block of rows of its own instead:
+// weights are widened once a thread, but rows are read and written where they lie. A thread that
+// is done helps with the other blocks.
+//
 // Where A stays in L2 (is resident) a pair takes all runs of k before the next pair begins. Where
-// it does not, all pairs of the piece take a run before the next run begins, so that A is read once
+// it does not, all pairs of a piece take a run before the next run begins, so that A is read once
 // a piece; up to kMostPairs sums then lie in L2.
 //
 // B must lie in L1 and A in L2: with both in L2 the tile loads halve the speed. A is therefore
@@ -33,28 +38,45 @@ constexpr size_t kBlock32 = 4 * kTile;  // sums of 32 rows of a pair: [2 panels]
 constexpr size_t kRunBytes = 2 * kRunTiles * kTile;
 constexpr size_t kResidentBytes = 1200 << 10;  // of A: what stays in L2 beside all else
 
+constexpr int kFewestRows = 128;  // of a thread that has rows of its own
+
 struct Shape {
-  int rows, k_tiles;  // k_tiles of 32
-  bool resident;      // whether all of A stays in L2
+  int rows, at_once;  // rows a block, and blocks that are multiplied at once
+  int k_tiles;        // of 32
+  bool resident;      // whether A of a block stays in L2
   size_t a_stride;    // bytes between rows of bf16 x
-  size_t a_bytes;     // of x in one order
+  size_t a_bytes;     // of x in one order, all blocks at once
   size_t c_bytes;     // of a pair's sums between runs: [rows/32][2 panels][32][16] f32
+  size_t queue_bytes;
   size_t thread_bytes;
 };
 
-Shape shape_of(const GemmArgs& args) {
+// What is left of a block's work.
+struct BlockQueue {
+  PairQueue pairs;  // A is resident
+  int piece = 0;    // else: the next one
+};
+
+Shape shape_of(const ExecView& exec, const GemmArgs& args) {
   Shape shape;
   shape.k_tiles = static_cast<int>(padded_k(args.k)) / 32;
   shape.a_stride = operand_stride(args.k);
-  int most = kMostRows;
-  if (most * shape.a_stride > kResidentBytes && most / 2 * shape.a_stride <= kResidentBytes) {
-    most /= 2;
+  const auto stays = [&](int rows) {
+    return round_up(static_cast<size_t>(rows), size_t{32}) * shape.a_stride <= kResidentBytes;
+  };
+  const auto smaller = [](int a, int b) { return a < b ? a : b; };
+  shape.rows = smaller(args.m, kMostRows);
+  shape.at_once = 1;
+  const int share = round_up((args.m + exec.num_threads - 1) / exec.num_threads, 32);
+  if (exec.num_threads > 1 && share >= kFewestRows && (!is_gated(args.epilogue) || !stays(shape.rows))) {
+    shape.rows = smaller(share, kMostRows);
+    shape.at_once = exec.num_threads;
   }
-  shape.rows = args.m < most ? args.m : most;
-  const size_t rows = round_up(static_cast<size_t>(shape.rows), size_t{32});
-  shape.resident = rows * shape.a_stride <= kResidentBytes;
-  shape.a_bytes = activation_bytes(shape.rows, args.k);
-  shape.c_bytes = rows * 128;
+  if (!stays(shape.rows) && stays(kMostRows / 2)) shape.rows = smaller(shape.rows, kMostRows / 2);
+  shape.resident = stays(shape.rows);
+  shape.a_bytes = activation_bytes(smaller(args.m, shape.rows * shape.at_once), args.k);
+  shape.c_bytes = round_up(static_cast<size_t>(shape.rows), size_t{32}) * 128;
+  shape.queue_bytes = round_up(static_cast<size_t>(shape.at_once) * sizeof(BlockQueue), size_t{64});
   shape.thread_bytes = kRunBytes + 2 * kBlock32 + (shape.resident ? 1 : kMostPairs) * shape.c_bytes;
   return shape;
 }
@@ -247,47 +269,76 @@ void multiply_streamed(Worker& worker, int begin, int end) {
 constexpr int kAtOnce = 2;
 
 // Pieces of pairs for threads that are all there: as many pairs as their sums allow.
-int pairs_a_piece(const ExecView& exec, const PairList& pairs) {
+int pairs_a_piece(const ExecView& exec, const Product& product) {
+  const int threads = product.shape.at_once > 1 ? 1 : exec.num_threads;
   int rounds = 1;
   const auto each = [&] {
-    return (pairs.count + rounds * exec.num_threads - 1) / (rounds * exec.num_threads);
+    return (product.pairs.count + rounds * threads - 1) / (rounds * threads);
   };
   while (each() > kMostPairs) ++rounds;
   return each();
-}
-
-void multiply_rows(const ExecView& exec, const GemmArgs& args) {
-  const Shape shape = shape_of(args);
-  auto* const shared = static_cast<uint8_t*>(exec.scratch);
-  uint8_t* const own = shared + 2 * shape.a_bytes;
-  const Activations activations = activations_of(exec, args, shared, shape.a_bytes);
-  const Product product = {.args = args,
-                           .shape = shape,
-                           .activations = activations,
-                           .pairs = PairList(args),
-                           .row_pairs = (args.m + 31) / 32,
-                           .num_runs = (shape.k_tiles + kRunTiles - 1) / kRunTiles};
-  PairQueue queue = {0, product.pairs.count, kAtOnce, exec.num_threads};
-  const int each = shape.resident ? 0 : pairs_a_piece(exec, product.pairs);
-  const int pieces = shape.resident ? exec.num_threads : (product.pairs.count + each - 1) / each;
-  parallel_for(exec, pieces, [&](int piece, int thread) {
-    Worker worker(product, own + static_cast<size_t>(thread) * shape.thread_bytes);
-    use_full_tiles();
-    if (shape.resident) {
-      multiply_resident(worker, queue);
-    } else {
-      const int begin = piece * each, end = begin + each;
-      multiply_streamed(worker, begin, end < product.pairs.count ? end : product.pairs.count);
-    }
-    _tile_release();
-    _mm_sfence();
-  });
 }
 
 void skip_rows(Operand& operand, int rows, int width) {
   if (operand.form == 0) return;
   operand.data =
       static_cast<uint8_t*>(operand.data) + static_cast<size_t>(rows) * operand_stride(width);
+}
+
+// Rows [first, first + rows) of a product, or as many as it has.
+GemmArgs rows_of(const GemmArgs& args, int first, int rows) {
+  GemmArgs out = args;
+  out.m = args.m - first < rows ? args.m - first : rows;
+  if (out.x != nullptr) out.x += first * args.x_stride;
+  for (int p = 0; p < args.num_parts; ++p) {
+    if (out.parts[p].out != nullptr) out.parts[p].out += first * args.parts[p].out_stride;
+  }
+  skip_rows(out.x_operand, first, args.k);
+  skip_rows(out.out_operand, first, args.parts[0].weight->n);
+  return out;
+}
+
+// What is left of a block, with other threads.
+void multiply_block_of_rows(const ExecView& exec, const Product& product, BlockQueue& queue,
+                            uint8_t* own) {
+  Worker worker(product, own);
+  if (product.shape.resident) return multiply_resident(worker, queue.pairs);
+  const int each = pairs_a_piece(exec, product), count = product.pairs.count;
+  for (;;) {
+    const int begin = __atomic_fetch_add(&queue.piece, 1, __ATOMIC_RELAXED) * each;
+    if (begin >= count) return;
+    multiply_streamed(worker, begin, begin + each < count ? begin + each : count);
+  }
+}
+
+// As many blocks of rows as are multiplied at once.
+void multiply_blocks(const ExecView& exec, const GemmArgs& args, const Shape& shape) {
+  auto* const shared = static_cast<uint8_t*>(exec.scratch);
+  auto* const queues = reinterpret_cast<BlockQueue*>(shared + 2 * shape.a_bytes);
+  uint8_t* const own = shared + 2 * shape.a_bytes + shape.queue_bytes;
+  const Activations activations = activations_of(exec, args, shared, shape.a_bytes);
+  const PairList pairs(args);
+  const int blocks = (args.m + shape.rows - 1) / shape.rows;
+  for (int i = 0; i < blocks; ++i) {
+    queues[i] = {.pairs = {0, pairs.count, kAtOnce, exec.num_threads / shape.at_once}};
+  }
+  parallel_for(exec, exec.num_threads, [&](int, int thread) {
+    use_full_tiles();
+    for (int i = 0; i < blocks; ++i) {
+      const int block = (thread + i) % blocks, first = block * shape.rows;
+      const GemmArgs rows = rows_of(args, first, shape.rows);
+      const Product product = {.args = rows,
+                               .shape = shape,
+                               .activations = activations.from_row(first, shape.a_stride),
+                               .pairs = pairs,
+                               .row_pairs = (rows.m + 31) / 32,
+                               .num_runs = (shape.k_tiles + kRunTiles - 1) / kRunTiles};
+      multiply_block_of_rows(exec, product, queues[block],
+                             own + static_cast<size_t>(thread) * shape.thread_bytes);
+    }
+    _tile_release();
+    _mm_sfence();
+  });
 }
 
 }  // namespace
@@ -308,18 +359,17 @@ size_t operand_bytes(int rows, int width) {
 }
 
 size_t tiles_scratch(const ExecView& exec, const GemmArgs& args) {
-  const Shape shape = shape_of(args);
-  return 2 * shape.a_bytes + shape.thread_bytes * static_cast<size_t>(exec.num_threads);
+  const Shape shape = shape_of(exec, args);
+  return 2 * shape.a_bytes + shape.queue_bytes +
+         shape.thread_bytes * static_cast<size_t>(exec.num_threads);
 }
 
 void multiply_tiles(const ExecView& exec, const GemmArgs& args) {
-  int first = 0;
-  for_row_blocks(args, shape_of(args).rows, [&](GemmArgs rows) {
-    skip_rows(rows.x_operand, first, args.k);
-    skip_rows(rows.out_operand, first, args.parts[0].weight->n);
-    multiply_rows(exec, rows);
-    first += rows.m;
-  });
+  const Shape shape = shape_of(exec, args);
+  const int rows = shape.rows * shape.at_once;
+  for (int first = 0; first < args.m; first += rows) {
+    multiply_blocks(exec, rows_of(args, first, rows), shape);
+  }
 }
 
 }  // namespace amx

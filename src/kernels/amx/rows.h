@@ -12,6 +12,13 @@ struct Activations {
   const uint8_t* of[2];
 
   const uint8_t* rows_for(DType kind) const { return of[static_cast<int>(order_of(kind))]; }
+  Activations from_row(int row, size_t stride) const {
+    Activations out = *this;
+    for (const uint8_t*& rows : out.of) {
+      if (rows != nullptr) rows += static_cast<size_t>(row) * stride;
+    }
+    return out;
+  }
 };
 
 // Of one order.
@@ -47,7 +54,7 @@ Activations activations_of(const ExecView& exec, const GemmArgs& args, uint8_t* 
     const auto order = static_cast<int>(order_of(args.parts[p].weight->kind));
     if (made[order] == nullptr) made[order] = at + static_cast<size_t>(order) * bytes;
   }
-  parallel_for(exec, (args.m + 31) / 32, [&](int row_pair, int) {
+  parallel_near(exec, (args.m + 31) / 32, [&](int row_pair, int) {
     for (int i = 0; i < 2; ++i) {
       if (made[i] != nullptr) convert_rows(args, static_cast<Order>(i), row_pair, made[i]);
     }

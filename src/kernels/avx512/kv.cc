@@ -104,7 +104,7 @@ void kv_store(const ExecView& exec, const KvStoreArgs& args) {
   auto* layer = static_cast<uint8_t*>(args.layer_kv);
   // Neighbouring tokens share lines, so a piece is a run of them; few tokens stay on the caller.
   constexpr int kRun = 64;
-  parallel_for(exec, (args.tokens + kRun - 1) / kRun, [&](int piece, int) {
+  parallel_near(exec, (args.tokens + kRun - 1) / kRun, [&](int piece, int) {
     const int end = piece * kRun + kRun < args.tokens ? piece * kRun + kRun : args.tokens;
     for (int t = piece * kRun; t < end; ++t) {
       const int slot = args.slots[t];

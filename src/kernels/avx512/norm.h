@@ -17,7 +17,7 @@ void for_row_runs(const ExecView& exec, int rows, int width, const F& f) {
   const bool small = static_cast<int64_t>(rows) * width < kSmall;
   const int wanted = small ? 1 : exec.num_threads * 4;
   const int pieces = rows < wanted ? rows : wanted;
-  parallel_for(exec, pieces, [&](int piece, int) {
+  parallel_near(exec, pieces, [&](int piece, int) {
     f(static_cast<int>(static_cast<int64_t>(rows) * piece / pieces),
       static_cast<int>(static_cast<int64_t>(rows) * (piece + 1) / pieces));
   });
