@@ -129,14 +129,18 @@ class Plan:
                 yield Job(Offline(self.setup, file, *load), OpenVino(self.setup, file, *load), [row], file)
 
     def services(self):
-        """A service that answers one after another needs no more than one request a user to show its pace."""
+        """A service that answers one after another needs no more than one request a user to show its pace. Ours twice: with
+        the file's f32 weights, which few users spend their time reading, and rounded to bf16, as others load such files."""
         file = Gpt2Folder(self.setup)
-        for shape in ("threads", "processes", "asyncio"):
-            for users in self.loads.service_users:
-                row = Row(f"transformers {shape}, {users} users, {file.short}", TOKENS, "output", Goal(8))
-                yield Job(Loaded(Server(self.setup, file, users), users, 1, 64, self.loads.service_output),
-                          Loaded(Transformers(self.setup, file, shape), users, 1, 64, self.loads.service_output), [row], file,
-                          note="f32 weights on both sides; the service answers whole requests one after another")
+        for kind in (None, "bf16"):
+            weights = f"ours as {kind}, theirs f32" if kind else "f32 weights on both sides"
+            for shape in ("threads", "processes", "asyncio"):
+                for users in self.loads.service_users:
+                    name = f"transformers {shape}, {users} users, {file.short}{f', ours {kind}' if kind else ''}"
+                    load = (users, 1, 64, self.loads.service_output)
+                    yield Job(Loaded(Server(self.setup, file, users, kind), *load),
+                              Loaded(Transformers(self.setup, file, shape), *load), [Row(name, TOKENS, "output", Goal(8))], file,
+                              note=f"{weights}; the service answers whole requests one after another")
 
     def other_isas(self):
         """Against a llama.cpp built for the same instructions: beside the native one, which it is itself where the machine
@@ -187,7 +191,7 @@ class Plan:
                 yield Job(Offline(self.setup, file, self.loads.prompt, 1, only="prefill", quantization=kind),
                           LlamaBench(self.setup, self.file(file.shape, peer), prompt=self.loads.prompt), [row], file)
         real = self.file(SMOLLM2, "q4_1")
-        for kind, most in (("int8", 1), ("int4-g32", 4), ("int4-g64", 4), ("int4-g128", 4)):
+        for kind, most in (("bf16", 0.3), ("int8", 1), ("int4-g32", 4), ("int4-g64", 4), ("int4-g128", 4)):
             row = Row(f"own {kind}, perplexity above that of f32, {real.short}", "%", "perplexity", Goal(at_most=most), higher=False)
             yield Job(OurDivergence(self.setup, real, kind), None, [row], real, most_rounds=1,
                       note="the weights that the Q4_1 file stands for, as f32, are the base")

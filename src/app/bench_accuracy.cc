@@ -49,7 +49,8 @@ Result<Kind> read_kind(const BenchAccuracy& command) {
   }
   const auto quantization = models::quantization_from(command.quantization);
   if (!quantization) {
-    return invalid("--quantization: expected none, int8, int4, int4-g32, int4-g64 or int4-g128");
+    return invalid(
+        "--quantization: expected none, bf16, int8, int4, int4-g32, int4-g64 or int4-g128");
   }
   kind.quantization = *quantization;
   return kind;

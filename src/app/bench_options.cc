@@ -172,7 +172,7 @@ void add_model_options(CLI::App& command, Command& to) {
       ->type_name("WORD");
   command
       .add_option("--quantization", to.quantization,
-                  "Float weights to int8, int4, int4-g32, -g64, -g128. [none]")
+                  "Float weights to bf16, int8, int4, int4-g32, -g64, -g128. [none]")
       ->type_name("WORD");
   command.add_option("--json", to.json_file, "Write the figures there.")->type_name("FILE");
 }

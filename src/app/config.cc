@@ -37,7 +37,7 @@ void declare_model_settings(Settings& settings, ServeConfig& config) {
   settings.choice("kv-cache-dtype", config.kv_cache_dtype, {"auto", "f32", "bf16", "int8"},
                   "How keys and values are kept.");
   settings.choice("quantization", config.quantization,
-                  {"none", "int8", "int4", "int4-g32", "int4-g64", "int4-g128"},
+                  {"none", "bf16", "int8", "int4", "int4-g32", "int4-g64", "int4-g128"},
                   "What float weights are turned into at load.");
   settings.choice("log-level", config.log_level, {"debug", "info", "warn", "error"},
                   "How much to say.");

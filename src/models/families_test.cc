@@ -101,10 +101,10 @@ TEST(Quantised, FloatModelsStayNearWhatTheyWere) {
     const char* model;
     Quantization quantization;
     double bound;
-  } const cases[] = {{"llama_gqa", Quantization::int8, 0.1},
-                     {"llama_gqa", Quantization::int4_g32, 1.5},
-                     {"gpt2_tied", Quantization::int8, 0.1},
-                     {"gpt2_tied", Quantization::int4_g64, 1.5}};
+  } const cases[] = {
+      {"llama_gqa", Quantization::bf16, 0.05}, {"gpt2_tied", Quantization::bf16, 0.05},
+      {"llama_gqa", Quantization::int8, 0.1},  {"llama_gqa", Quantization::int4_g32, 1.5},
+      {"gpt2_tied", Quantization::int8, 0.1},  {"gpt2_tied", Quantization::int4_g64, 1.5}};
   for (const auto& c : cases) {
     const TinyModel model = make_tiny_model(c.model);
     const OpenedModel opened(model, false);
@@ -137,6 +137,14 @@ TEST(Quantised, QuantisedFilesAreRefused) {
   const Status loaded = rig.load(opened.files());
   ASSERT_FALSE(loaded.has_value());
   EXPECT_EQ(loaded.error().param, "quantization");
+}
+
+TEST(Quantised, ToBf16TakesFilesOfF32Only) {
+  const OpenedModel opened(make_tiny_model("llama_odd_bf16"), false);
+  ForwardRig rig({.quantization = Quantization::bf16});
+  const Status loaded = rig.load(opened.files());
+  ASSERT_FALSE(loaded.has_value());
+  EXPECT_NE(loaded.error().message.find("no weights are f32"), std::string::npos);
 }
 
 std::vector<Case> all_cases() {

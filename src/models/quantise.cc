@@ -121,9 +121,10 @@ void put_group(DType kind, const Affine& pair, const std::uint8_t* codes, std::b
 }
 
 std::optional<Quantization> quantization_from(std::string_view word) {
-  constexpr std::array<std::pair<std::string_view, Quantization>, 7> kWords = {
+  constexpr std::array<std::pair<std::string_view, Quantization>, 8> kWords = {
       {{"", Quantization::none},
        {"none", Quantization::none},
+       {"bf16", Quantization::bf16},
        {"int8", Quantization::int8},
        {"int4", Quantization::int4_g32},
        {"int4-g32", Quantization::int4_g32},
@@ -135,7 +136,19 @@ std::optional<Quantization> quantization_from(std::string_view word) {
   return std::nullopt;
 }
 
+bool quantises(Quantization quantization, DType from) {
+  switch (quantization) {
+    case Quantization::none:
+      return false;
+    case Quantization::bf16:
+      return from == DType::f32;
+    default:
+      return from == DType::f32 || from == DType::f16 || from == DType::bf16;
+  }
+}
+
 DType quantised_kind(Quantization quantization, int k) {
+  if (quantization == Quantization::bf16) return DType::bf16;
   if (quantization == Quantization::int4_g128 && k % 128 == 0) return DType::q4_g128;
   const bool wide =
       quantization == Quantization::int4_g128 || quantization == Quantization::int4_g64;
@@ -148,6 +161,13 @@ std::size_t row_bytes(DType kind, std::int64_t k) {
 }
 
 float quantise_row(DType kind, const float* row, int k, std::byte* out) {
+  if (kind == DType::bf16) {
+    for (int i = 0; i < k; ++i) {
+      const std::uint16_t brain = bf16_from_f32(row[i]);
+      std::memcpy(out + 2 * i, &brain, sizeof brain);
+    }
+    return 1;
+  }
   if (kind == DType::i8) return put_bytes(row, k, out);
   const int group = static_cast<int>(dtype_block_elements(kind));
   std::array<std::uint8_t, kWidestGroup> codes;

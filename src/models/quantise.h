@@ -1,5 +1,6 @@
 // Our own weight kinds, made from float weights at load: 8 bits with one scale an output (i8), or 4
-// bits in groups of 32, 64 or 128 inputs with scale and minimum (q4_1, q4_g64, q4_g128).
+// bits in groups of 32, 64 or 128 inputs with scale and minimum (q4_1, q4_g64, q4_g128). And bf16,
+// which f32 weights are rounded to.
 #pragma once
 
 #include <cstddef>
@@ -11,10 +12,14 @@
 
 namespace millrace::models {
 
-enum class Quantization : std::uint8_t { none, int8, int4_g32, int4_g64, int4_g128 };
+enum class Quantization : std::uint8_t { none, bf16, int8, int4_g32, int4_g64, int4_g128 };
 
-// "none", "int8", "int4" (groups of 32), "int4-g32", "int4-g64", "int4-g128"; empty is none.
+// "none", "bf16", "int8", "int4" (groups of 32), "int4-g32", "int4-g64", "int4-g128"; empty is
+// none.
 std::optional<Quantization> quantization_from(std::string_view word);
+
+// Whether weights of a kind become smaller: bf16 is for f32 only, the others for f16 and bf16 too.
+bool quantises(Quantization quantization, DType from);
 
 // The kind that rows of k inputs get: the widest group up to the one asked for that divides k, else
 // i8.

@@ -48,6 +48,7 @@ double relative_error(const std::vector<float>& a, const std::vector<float>& b) 
 TEST(Quantise, WordsAreKnown) {
   EXPECT_EQ(quantization_from(""), Quantization::none);
   EXPECT_EQ(quantization_from("none"), Quantization::none);
+  EXPECT_EQ(quantization_from("bf16"), Quantization::bf16);
   EXPECT_EQ(quantization_from("int8"), Quantization::int8);
   EXPECT_EQ(quantization_from("int4"), Quantization::int4_g32);
   EXPECT_EQ(quantization_from("int4-g128"), Quantization::int4_g128);
@@ -62,11 +63,22 @@ TEST(Quantise, RowsThatDoNotHoldWholeGroupsGetNarrowerOnes) {
   EXPECT_EQ(quantised_kind(Quantization::int4_g32, 1536), DType::q4_1);
   EXPECT_EQ(quantised_kind(Quantization::int4_g128, 172), DType::i8);
   EXPECT_EQ(quantised_kind(Quantization::int8, 1536), DType::i8);
+  EXPECT_EQ(quantised_kind(Quantization::bf16, 172), DType::bf16);
+}
+
+TEST(Quantise, OnlyWhatBecomesSmaller) {
+  EXPECT_TRUE(quantises(Quantization::bf16, DType::f32));
+  EXPECT_FALSE(quantises(Quantization::bf16, DType::f16));
+  EXPECT_FALSE(quantises(Quantization::bf16, DType::bf16));
+  EXPECT_TRUE(quantises(Quantization::int8, DType::bf16));
+  EXPECT_FALSE(quantises(Quantization::int8, DType::q8_0));
+  EXPECT_FALSE(quantises(Quantization::none, DType::f32));
 }
 
 // A normal row rounded to 2^b levels of its range has an error of about range / 2^b / sqrt(12).
 TEST(Quantise, ErrorsAreWhatTheBitsAllow) {
   const std::vector<float> row = normals(1536, 1);
+  EXPECT_LT(relative_error(row, round_trip(DType::bf16, row)), 0.002);
   EXPECT_LT(relative_error(row, round_trip(DType::i8, row)), 0.012);
   EXPECT_LT(relative_error(row, round_trip(DType::q4_1, row)), 0.085);
   EXPECT_LT(relative_error(row, round_trip(DType::q4_g64, row)), 0.098);

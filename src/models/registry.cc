@@ -101,9 +101,11 @@ Result<std::unique_ptr<CausalModel>> build_causal_model(const ModelFiles& files,
   Result<DecoderWeights> weights = load_decoder_weights(config, plan->names, source);
   if (!weights) return pass(weights);
   if (options.quantization != Quantization::none && !source.has_quantised()) {
-    return invalid(
-        "the weights are quantised already; quantization is for files of f32, f16 or bf16",
-        "quantization", "invalid_model");
+    return invalid(options.quantization == Quantization::bf16
+                       ? "no weights are f32; quantization to bf16 is for files of f32"
+                       : "the weights are quantised already; quantization is for files of f32, f16 "
+                         "or bf16",
+                   "quantization", "invalid_model");
   }
   if (Status intact = files.weights.still_intact(); !intact) return pass(intact);
   if (options.max_position > 0) {

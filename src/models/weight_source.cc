@@ -334,10 +334,10 @@ Linear WeightSource::load_linear(LinearSpec spec, bool own_kind) {
                                            : find_matrix(spec.name + ".weight", total, spec.k);
   if (!view) return {};
   Linear linear;
-  const bool quantises = quantization_ != Quantization::none && is_plain_float(view->dtype);
+  const bool smaller = quantises(quantization_, view->dtype);
   const DType kind = quantised_kind(quantization_, spec.k);
-  linear.weight = quantises && holds(kind, spec.n, spec.k) ? pack_quantised(*view, spec, kind)
-                                                           : pack(*view, spec, own_kind);
+  linear.weight = smaller && holds(kind, spec.n, spec.k) ? pack_quantised(*view, spec, kind)
+                                                         : pack(*view, spec, own_kind);
   if (linear.weight.empty()) return {};
   count(*view, std::int64_t{spec.n} * spec.k, linear.weight.packed().bytes);
   if (spec.first_row + spec.n == total) file_.release(*view);
@@ -362,8 +362,8 @@ std::vector<Linear> WeightSource::fused_linears(const std::vector<LinearSpec>& s
 }
 
 kernels::Weight WeightSource::matrix(const std::string& name, int n, int k) {
-  return load_matrix(name, n, k,
-                     quantization_ == Quantization::none ? quantization_ : Quantization::int8);
+  const bool is_narrow = quantization_ != Quantization::none && quantization_ != Quantization::bf16;
+  return load_matrix(name, n, k, is_narrow ? Quantization::int8 : quantization_);
 }
 
 kernels::Weight WeightSource::table(const std::string& name, int n, int k) {
@@ -375,10 +375,10 @@ kernels::Weight WeightSource::load_matrix(const std::string& name, int n, int k,
   const TensorView* view = find_matrix(name + ".weight", n, k);
   if (!view) return {};
   const LinearSpec spec{.name = name, .n = n, .k = k};
-  const bool quantises = quantization != Quantization::none && is_plain_float(view->dtype);
+  const bool smaller = quantises(quantization, view->dtype);
   const DType kind = quantised_kind(quantization, k);
   kernels::Weight weight =
-      quantises && holds(kind, n, k) ? pack_quantised(*view, spec, kind) : pack(*view, spec, true);
+      smaller && holds(kind, n, k) ? pack_quantised(*view, spec, kind) : pack(*view, spec, true);
   if (weight.empty()) return {};
   count(*view, std::int64_t{n} * k, weight.packed().bytes);
   file_.release(*view);

@@ -138,7 +138,7 @@ Status apply_model_settings(const SettingsFile& file, bool of_version, FoundMode
   settings.text("cpu-isa", spec.cpu_isa, "NAME", "");
   settings.choice("precision", spec.precision, {"exact", "default", "fast"}, "");
   settings.choice("quantization", spec.quantization,
-                  {"none", "int8", "int4", "int4-g32", "int4-g64", "int4-g128"}, "");
+                  {"none", "bf16", "int8", "int4", "int4-g32", "int4-g64", "int4-g128"}, "");
   settings.choice("kv-cache-dtype", spec.kv_cache_dtype, {"auto", "f32", "bf16", "int8"}, "");
   settings.flag("enable-prefix-caching", spec.enable_prefix_caching, "");
   Values values(model);

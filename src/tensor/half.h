@@ -50,6 +50,13 @@ inline std::uint16_t f16_from_f64(double value) {
   return f16_from_f32(narrow);
 }
 
+// To the nearest, ties to even; NaN stays NaN.
+inline std::uint16_t bf16_from_f32(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  if (value != value) return static_cast<std::uint16_t>(bits >> 16 | 0x40u);
+  return static_cast<std::uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+
 inline float f32_from_bf16(std::uint16_t brain) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(brain) << 16);
 }

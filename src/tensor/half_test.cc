@@ -47,6 +47,22 @@ TEST(Half, RoundsToNearest) {
   }
 }
 
+TEST(Half, BrainFloatsRoundToNearest) {
+  for (std::uint32_t bits = 0; bits < 0x7f7f; ++bits) {
+    const auto low = static_cast<std::uint16_t>(bits), high = static_cast<std::uint16_t>(bits + 1);
+    ASSERT_EQ(bf16_from_f32(f32_from_bf16(low)), low);
+    const float middle = 0.5f * f32_from_bf16(low) + 0.5f * f32_from_bf16(high);
+    if (bits < 0x80) continue;  // subnormal ones have no middle of their own
+    ASSERT_EQ(bf16_from_f32(middle), bits % 2 == 0 ? low : high);
+    ASSERT_EQ(bf16_from_f32(std::nextafter(middle, 0.0f)), low);
+    ASSERT_EQ(bf16_from_f32(std::nextafter(-middle, -std::numeric_limits<float>::infinity())),
+              high | 0x8000);
+  }
+  EXPECT_EQ(bf16_from_f32(std::numeric_limits<float>::infinity()), 0x7f80);
+  EXPECT_EQ(bf16_from_f32(std::numeric_limits<float>::max()), 0x7f80);
+  EXPECT_TRUE(std::isnan(f32_from_bf16(bf16_from_f32(std::bit_cast<float>(0x7f800001u)))));
+}
+
 TEST(Half, FarOnes) {
   EXPECT_EQ(f16_from_f32(65519.0f), 0x7bff);
   EXPECT_EQ(f16_from_f32(65520.0f), 0x7c00);

@@ -35,6 +35,7 @@ def test_names_are_unique_and_nothing_is_made(tmp_path, quick):
     ("serving 16 users, SmolLM2-135M q4_1, TTFT p99", "≤ 0.2× the peer's"),
     ("serving 16 users, 0.5B q8_0, inter-token p99", "≤ 0.5× the peer's"),
     ("transformers asyncio, 32 users, GPT-2 124M", "≥ 8×"),
+    ("transformers asyncio, 32 users, GPT-2 124M, ours bf16", "≥ 8×"),
     ("cold start, ready after exec, SmolLM2-135M q4_1", "≤ 0.3"),
     ("own int8, prefill 512, 1B", "≥ 40 % of int8 peak"),
     ("own int4-g64, perplexity above that of f32, SmolLM2-135M", "≤ 4"),

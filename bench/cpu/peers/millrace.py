@@ -37,10 +37,11 @@ class Server(OurBinary):
     program = "millrace serve"
     model = "model"
 
-    def __init__(self, setup, file, users):
+    def __init__(self, setup, file, users, quantization=None):
         super().__init__(setup)
         self.file = file
         self.flags = ["--max-num-seqs", max(users, 16), "--threads", setup.threads, "--log-level", "warn"]
+        self.flags += ["--quantization", quantization] if quantization else []
 
     @contextlib.contextmanager
     def up(self):

@@ -116,10 +116,11 @@ Result<Plan> make_plan(const ModelSpec& spec, const ModelFolder& folder) {
   plan.kv_kind = *kv_kind;
   const auto quantization = models::quantization_from(spec.quantization);
   if (!quantization) {
-    return invalid(fmt::format("quantization \"{}\": expected none, int8, int4, int4-g32, int4-g64 "
-                               "or int4-g128",
-                               spec.quantization),
-                   "quantization");
+    return invalid(
+        fmt::format("quantization \"{}\": expected none, bf16, int8, int4, int4-g32, int4-g64 "
+                    "or int4-g128",
+                    spec.quantization),
+        "quantization");
   }
   plan.quantization = *quantization;
   auto model = models::read_decoder_config({*folder.weights, folder.config});

@@ -161,6 +161,20 @@ void multiply_step(const uint8_t* a, size_t a_stride, const uint8_t* b) {
   }
 }
 
+// 32 k, half `half` of 64, of two tiles of rows and two panels: A is loaded once for both.
+template <int half>
+void multiply_square(const uint8_t* a, size_t a_stride, const uint8_t* b0, const uint8_t* b1) {
+  a += 64 * half;
+  _tile_loadd(4, a, a_stride);
+  _tile_loadd(6, b0 + half * kTile, 64);
+  dot<0, 4, 6>();
+  _tile_loadd(5, a + 16 * a_stride, a_stride);
+  dot<1, 5, 6>();
+  _tile_loadd(7, b1 + half * kTile, 64);
+  dot<2, 4, 7>();
+  dot<3, 5, 7>();
+}
+
 // Stores the sums of `panels` panels: pairs of them as the epilogue wants them, [pair][32 rows of
 // x][panel][32][16].
 template <int panels, int rows>
@@ -230,7 +244,14 @@ struct Stream {
           if (wanted != nullptr) {
             widen(wanted, last ? 0 : t + 1, 1 - turn, p, ahead.lines(from, behind, t));
           }
-          multiply_step<p, rows>(at, a_stride, tiles_of<kind>(from, t, ring.at(turn, p)));
+          const auto tiles = [&](int which) {
+            return tiles_of<kind>(group.panel[first + which], t, ring.at(turn, which));
+          };
+          if constexpr (rows == 2 && panels == 2) {
+            multiply_square<p>(at, a_stride, tiles(0), tiles(1));
+          } else {
+            multiply_step<p, rows>(at, a_stride, tiles(p));
+          }
         }
       };
       panel.template operator()<0>();
