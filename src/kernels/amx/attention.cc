@@ -13,6 +13,7 @@
 
 #include <math.h>
 
+#include "kernels/amx/exp2.h"
 #include "kernels/amx/tile.h"
 #include "kernels/avx512/kv.h"
 #include "kernels/avx512/ops.h"
@@ -63,23 +64,6 @@ Own own_at(uint8_t* at, const KvLayout& layout) {
   own.first = reinterpret_cast<int*>(own.maxima + kRows);
   own.last = own.first + kRows;
   return own;
-}
-
-// 2^x for x <= 0 to 2^-13, where rounding weights to bf16 costs up to 2^-9; 0 from -127 on. NaN
-// stays NaN: max returns its second operand then.
-inline __m512 exp2_16(__m512 x) {
-  x = _mm512_max_ps(_mm512_set1_ps(-127.0f), x);
-  // Adding 1.5·2^23 rounds to whole numbers, which are then the lowest bits.
-  const __m512 magic = _mm512_set1_ps(12582912.0f);
-  const __m512 whole = _mm512_add_ps(x, magic);
-  const __m512 f = _mm512_sub_ps(x, _mm512_sub_ps(whole, magic));
-  // Nearest in relative error on [-1/2, 1/2], but for 1 at 0: 2^-127 has to become 0.
-  __m512 y = _mm512_set1_ps(0.05500893f);
-  y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(0.242211f));
-  y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(0.69328293f));
-  y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(1.0f));
-  const __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(whole), 23);
-  return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(y), exponent));
 }
 
 class Prompt {
@@ -363,13 +347,20 @@ class Prompt {
 
 // ---- work
 
+int new_tokens(const AttentionArgs& args, int seq) {
+  return args.query_start[seq + 1] - args.query_start[seq];
+}
+
 bool tiles_can(const ExecView& exec, const AttentionArgs& args) {
   return exec.precision != Precision::exact && args.shape.kind == KvKind::bf16 &&
          args.shape.head_dim % 32 == 0;
 }
 
-int new_tokens(const AttentionArgs& args, int seq) {
-  return args.query_start[seq + 1] - args.query_start[seq];
+enum class Way { base, few, prompt };
+
+Way way_of(const ExecView& exec, const AttentionArgs& args, int seq) {
+  if (!tiles_can(exec, args)) return Way::base;
+  return new_tokens(args, seq) >= kFewestTokens ? Way::prompt : Way::few;
 }
 
 // Calls f(task) for every task, in the order of rows: a thread then has q that it made itself, most
@@ -418,20 +409,19 @@ void tiles_attention(const ExecView& exec, const AttentionArgs& args) {
   });
 }
 
-// Runs of neighbouring sequences that go one way: f(args of the run, on tiles).
+// Runs of neighbouring sequences that go one way: f(args of the run, way).
 template <class F>
 void for_runs(const ExecView& exec, const AttentionArgs& args, const F& f) {
-  const bool can = tiles_can(exec, args);
-  const auto tiled = [&](int seq) { return can && new_tokens(args, seq) >= kFewestTokens; };
   for (int begin = 0; begin < args.num_seqs;) {
+    const Way way = way_of(exec, args, begin);
     int end = begin + 1;
-    while (end < args.num_seqs && tiled(end) == tiled(begin)) ++end;
+    while (end < args.num_seqs && way_of(exec, args, end) == way) ++end;
     AttentionArgs run = args;
     run.num_seqs = end - begin;
     run.query_start += begin;
     run.context_len += begin;
     run.block_table += static_cast<ptrdiff_t>(begin) * args.block_table_stride;
-    f(run, tiled(begin));
+    f(run, way);
     begin = end;
   }
 }
@@ -442,16 +432,25 @@ namespace amx {
 
 size_t attention_scratch(const ExecView& exec, const AttentionArgs& args) {
   size_t most = 0;
-  for_runs(exec, args, [&](const AttentionArgs& run, bool tiled) {
-    const size_t bytes = tiled ? tiles_scratch(exec, run) : avx512::attention_scratch(exec, run);
+  for_runs(exec, args, [&](const AttentionArgs& run, Way way) {
+    const size_t bytes = way == Way::prompt ? tiles_scratch(exec, run)
+                         : way == Way::few  ? few_attention_scratch(exec, run)
+                                            : avx512::attention_scratch(exec, run);
     most = bytes > most ? bytes : most;
   });
   return most;
 }
 
 void attention(const ExecView& exec, const AttentionArgs& args) {
-  for_runs(exec, args, [&](const AttentionArgs& run, bool tiled) {
-    tiled ? tiles_attention(exec, run) : avx512::attention(exec, run);
+  for_runs(exec, args, [&](const AttentionArgs& run, Way way) {
+    switch (way) {
+      case Way::prompt:
+        return tiles_attention(exec, run);
+      case Way::few:
+        return few_attention(exec, run);
+      default:
+        return avx512::attention(exec, run);
+    }
   });
 }
 
