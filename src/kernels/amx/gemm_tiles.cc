@@ -6,10 +6,10 @@
 //       for 32 rows of x: C[2][2] += A[2][run]·B[run][2] in tiles, kept in L2 between runs; the
 //       last run's epilogue goes on while the next 32 rows are multiplied
 //
-// Threads share the pairs of a block of rows: each weight is widened once. Where that block would
-// not stay in L2, or outputs are added to, each thread has a block of rows of its own instead:
-// weights are widened once a thread, but rows are read and written where they lie. A thread that
-// is done helps with the other blocks.
+// Threads have blocks of rows of their own, read and written where they lie; a thread that is done
+// helps with the other blocks. Each then widens all weights, which is much for a gated product (the
+// widest of a layer) and few rows: there they share the pairs of one block, unless it is too large
+// for L2.
 //
 // Where A stays in L2 (is resident) a pair takes all runs of k before the next pair begins. Where
 // it does not, all pairs of a piece take a run before the next run begins, so that A is read once
@@ -299,7 +299,7 @@ GemmArgs rows_of(const GemmArgs& args, int first, int rows) {
 }
 
 // What is left of a block, with other threads.
-void multiply_block_of_rows(const ExecView& exec, const Product& product, BlockQueue& queue,
+void multiply_rows(const ExecView& exec, const Product& product, BlockQueue& queue,
                             uint8_t* own) {
   Worker worker(product, own);
   if (product.shape.resident) return multiply_resident(worker, queue.pairs);
@@ -333,7 +333,7 @@ void multiply_blocks(const ExecView& exec, const GemmArgs& args, const Shape& sh
                                .pairs = pairs,
                                .row_pairs = (rows.m + 31) / 32,
                                .num_runs = (shape.k_tiles + kRunTiles - 1) / kRunTiles};
-      multiply_block_of_rows(exec, product, queues[block],
+      multiply_rows(exec, product, queues[block],
                              own + static_cast<size_t>(thread) * shape.thread_bytes);
     }
     _tile_release();
