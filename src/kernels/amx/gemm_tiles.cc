@@ -68,7 +68,8 @@ Shape shape_of(const ExecView& exec, const GemmArgs& args) {
   shape.rows = smaller(args.m, kMostRows);
   shape.at_once = 1;
   const int share = round_up((args.m + exec.num_threads - 1) / exec.num_threads, 32);
-  if (exec.num_threads > 1 && share >= kFewestRows && (!is_gated(args.epilogue) || !stays(shape.rows))) {
+  if (exec.num_threads > 1 && share >= kFewestRows &&
+      (!is_gated(args.epilogue) || !stays(shape.rows))) {
     shape.rows = smaller(share, kMostRows);
     shape.at_once = exec.num_threads;
   }
@@ -299,8 +300,7 @@ GemmArgs rows_of(const GemmArgs& args, int first, int rows) {
 }
 
 // What is left of a block, with other threads.
-void multiply_rows(const ExecView& exec, const Product& product, BlockQueue& queue,
-                            uint8_t* own) {
+void multiply_rows(const ExecView& exec, const Product& product, BlockQueue& queue, uint8_t* own) {
   Worker worker(product, own);
   if (product.shape.resident) return multiply_resident(worker, queue.pairs);
   const int each = pairs_a_piece(exec, product), count = product.pairs.count;
@@ -334,7 +334,7 @@ void multiply_blocks(const ExecView& exec, const GemmArgs& args, const Shape& sh
                                .row_pairs = (rows.m + 31) / 32,
                                .num_runs = (shape.k_tiles + kRunTiles - 1) / kRunTiles};
       multiply_rows(exec, product, queues[block],
-                             own + static_cast<size_t>(thread) * shape.thread_bytes);
+                    own + static_cast<size_t>(thread) * shape.thread_bytes);
     }
     _tile_release();
     _mm_sfence();
