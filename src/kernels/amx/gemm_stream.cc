@@ -82,7 +82,7 @@ struct PanelAhead {
   static constexpr int kDistance = static_cast<int>((4096 + kStep - 1) / kStep);
   // A step of f32 is 4 KiB: asked for a whole one ahead, it comes half as fast.
   static constexpr size_t kFloatsAhead = 2048;
-  static constexpr _mm_hint kHint = values == Values::f32 ? _MM_HINT_T0 : _MM_HINT_T1;
+  static constexpr auto kHint = values == Values::f32 ? _MM_HINT_T0 : _MM_HINT_T1;
 
   size_t all_values, scales_a_step;
   int steps;
