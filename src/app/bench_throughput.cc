@@ -195,12 +195,12 @@ Result<Row> measure(Offline& model, int batch, int prompt, int generate,
     if (command.only != "prefill") {
       const auto made = model.run(prompts, generate);
       if (!made) return std::unexpected(made.error());
-      if (made->decoded > 0 && i > 0) {
+      if (made->decoded > 0) {
         const double speed = static_cast<double>(made->decoded) / made->decode_seconds;
-        decode.push_back(speed);
         all_seconds += batch * (generate - 1) / speed;
-        total.push_back(batch * (prompt + generate) / all_seconds);
+        if (i > 0) decode.push_back(speed);
       }
+      if (i > 0) total.push_back(batch * (prompt + generate) / all_seconds);
     }
     if (i > 0) seconds.push_back(all_seconds);
   }

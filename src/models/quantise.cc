@@ -136,6 +136,10 @@ std::optional<Quantization> quantization_from(std::string_view word) {
   return std::nullopt;
 }
 
+bool is_plain_float(DType kind) {
+  return kind == DType::f32 || kind == DType::f16 || kind == DType::bf16;
+}
+
 bool quantises(Quantization quantization, DType from) {
   switch (quantization) {
     case Quantization::none:
@@ -143,7 +147,7 @@ bool quantises(Quantization quantization, DType from) {
     case Quantization::bf16:
       return from == DType::f32;
     default:
-      return from == DType::f32 || from == DType::f16 || from == DType::bf16;
+      return is_plain_float(from);
   }
 }
 

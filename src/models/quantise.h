@@ -18,6 +18,8 @@ enum class Quantization : std::uint8_t { none, bf16, int8, int4_g32, int4_g64, i
 // none.
 std::optional<Quantization> quantization_from(std::string_view word);
 
+bool is_plain_float(DType kind);  // f32, f16 or bf16
+
 // Whether weights of a kind become smaller: bf16 is for f32 only, the others for f16 and bf16 too.
 bool quantises(Quantization quantization, DType from);
 

@@ -13,10 +13,6 @@
 namespace millrace::models {
 namespace {
 
-bool is_plain_float(DType type) {
-  return type == DType::f32 || type == DType::f16 || type == DType::bf16;
-}
-
 bool is_weight_kind(DType type) {
   switch (type) {
     case DType::f32:

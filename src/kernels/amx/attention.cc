@@ -15,7 +15,7 @@
 
 #include "kernels/amx/exp2.h"
 #include "kernels/amx/tile.h"
-#include "kernels/avx512/kv.h"
+#include "kernels/avx512/chunk.h"
 #include "kernels/avx512/ops.h"
 #include "kernels/avx512/simd.h"
 #include "kernels/parallel.h"
@@ -78,7 +78,12 @@ class Prompt {
                         (args.query_start[task.seq + 1] - args.query_start[task.seq])),
         columns_(static_cast<int>(layout.width) / 16),
         depth_steps_(args.shape.head_dim / 32),
-        blocks_(args.block_table + static_cast<ptrdiff_t>(task.seq) * args.block_table_stride) {}
+        kv_{.args = args,
+            .layout = layout,
+            .blocks = args.block_table + static_cast<ptrdiff_t>(task.seq) * args.block_table_stride,
+            .kv_head = task.kv_head,
+            .begin = 0,
+            .end = args.context_len[task.seq]} {}
 
   // Asks for the rows of q: another core may have made them.
   void fetch_rows() const {
@@ -140,10 +145,6 @@ class Prompt {
     const int head = task_.kv_head * group_ + (task_.first_row + r) % group_;
     return static_cast<int64_t>(head) * args_.shape.head_dim;
   }
-  const uint8_t* block(int position) const {
-    return static_cast<const uint8_t*>(args_.layer_kv) +
-           static_cast<size_t>(blocks_[position / args_.shape.block_tokens]) * layout_.block_bytes;
-  }
   uint8_t* o_row(int r, int column) const {
     return own_.o + static_cast<size_t>(r / 16 * columns_ + column) * kTile + 64 * (r % 16);
   }
@@ -151,24 +152,11 @@ class Prompt {
   uint8_t* p_row(int r, int step) const {
     return own_.p + static_cast<size_t>(2 * step + r / 16) * kTile + 64 * (r % 16);
   }
-  const uint8_t* keys(int position) const {
-    const int offset = position % args_.shape.block_tokens;
-    return block(position) + static_cast<size_t>(task_.kv_head) * layout_.k_head_bytes +
-           static_cast<size_t>(offset / 16) * 32 * layout_.depth;
-  }
-
-  const uint8_t* values(int position) const {
-    const int offset = position % args_.shape.block_tokens;
-    return block(position) + layout_.v_offset +
-           static_cast<size_t>(task_.kv_head) * layout_.v_head_bytes +
-           static_cast<size_t>(offset / 2) * 4 * layout_.width;
-  }
-
   void score(int begin, int steps, int end) const {
     for (int step = 0; step < steps; ++step) {
       const int position = begin + 32 * step;
-      const uint8_t* k0 = keys(position);
-      const uint8_t* k1 = position + 16 < end ? keys(position + 16) : k0;  // masked later
+      const uint8_t* k0 = kv_.keys(position);
+      const uint8_t* k1 = position + 16 < end ? kv_.keys(position + 16) : k0;  // masked later
       fetch_values(position, end);
       const uint8_t* q = own_.q;
       _tile_zero(0);
@@ -199,17 +187,9 @@ class Prompt {
   // Asks for V of the 32 positions that are scored now.
   void fetch_values(int position, int end) const {
     for (int p = position; p < position + 32 && p < end; p += 16) {
-      const uint8_t* v = values(p);
+      const uint8_t* v = kv_.values(p);
       for (size_t i = 0; i < 32 * layout_.width; i += 64) _mm_prefetch(v + i, _MM_HINT_T0);
     }
-  }
-
-  // cap·tanh(s·scale/cap)
-  __m512 capped(__m512 s) const {
-    const float cap = args_.soft_cap;
-    const __m512 t = sigmoid16(_mm512_mul_ps(s, _mm512_set1_ps(2.0f * args_.scale / cap)));
-    const __m512 tanh = _mm512_fmsub_ps(_mm512_set1_ps(2.0f), t, _mm512_set1_ps(1.0f));
-    return _mm512_mul_ps(tanh, _mm512_set1_ps(cap));
   }
 
   void soften_row(int r, int begin, int steps) const {
@@ -234,12 +214,14 @@ class Prompt {
     const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const __m512 nothing = _mm512_set1_ps(-INFINITY);
     const bool has_cap = args_.soft_cap > 0;
-    const float unit = 1.44269504f * (has_cap ? 1.0f : args_.scale);  // to powers of two
+    const float unit = kLog2e * (has_cap ? 1.0f : args_.scale);  // to powers of two
     __m512 s[2 * steps], largest = nothing;
 #pragma GCC unroll 8
     for (int g = 0; g < 2 * steps; ++g) {
       s[g] = _mm512_load_ps(from + static_cast<size_t>(g) * kTile);
-      if (has_cap) s[g] = capped(s[g]);
+      if (has_cap) {
+        s[g] = soft_capped(_mm512_mul_ps(s[g], _mm512_set1_ps(args_.scale)), args_.soft_cap);
+      }
       if constexpr (masked) {
         const __m512i at = _mm512_add_epi32(lanes, _mm512_set1_epi32(16 * g));
         const __mmask16 seen = _mm512_cmple_epi32_mask(at, _mm512_set1_epi32(last)) &
@@ -280,7 +262,7 @@ class Prompt {
     for (int g = 0; g < 2 * steps; ++g) {
       const int position = begin + 16 * g, left = end - position;
       uint8_t* to = own_.v + static_cast<size_t>(g / 2 * columns_) * kTile + 512 * (g % 2);
-      const uint8_t* from = left > 0 ? values(position) : nullptr;
+      const uint8_t* from = left > 0 ? kv_.values(position) : nullptr;
       for (int pair = 0; pair < 8; ++pair, to += 64) {
         const int there = left - 2 * pair;  // of the pair's tokens
         const __m512i keep = _mm512_set1_epi32(there >= 2 ? -1 : 0xffff);
@@ -342,7 +324,7 @@ class Prompt {
   const Task& task_;
   const Own& own_;
   const int group_, first_position_, columns_, depth_steps_;
-  const int32_t* blocks_;
+  const Chunk kv_;  // all positions
 };
 
 // ---- work

@@ -136,9 +136,8 @@ class FewRows {
     const float largest = _mm512_reduce_max_ps(max);
     const bool sees = row.first < chunk_.end && row.last >= chunk_.begin;
     // Where nothing is seen 0 stands for the maximum, and every weight is 0.
-    const float unit = 1.44269504f;  // to powers of two
-    const __m512 units = _mm512_set1_ps(unit);
-    const __m512 subtract = _mm512_set1_ps(largest == -INFINITY ? 0.0f : largest * unit);
+    const __m512 units = _mm512_set1_ps(kLog2e);
+    const __m512 subtract = _mm512_set1_ps(largest == -INFINITY ? 0.0f : largest * kLog2e);
     __m512 sum = _mm512_setzero_ps();
     for (int g = 0; g < groups_; ++g) {
       const __m512 e = exp2_16(_mm512_fmsub_ps(_mm512_load_ps(scores + 16 * g), units, subtract));

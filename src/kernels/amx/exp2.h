@@ -6,6 +6,8 @@
 namespace millrace::kernels {
 namespace {
 
+constexpr float kLog2e = 1.44269504f;
+
 // 2^x for x <= 0 to 2^-13, where rounding weights to bf16 costs up to 2^-9; 0 from -127 on. NaN
 // stays NaN: max returns its second operand then.
 inline __m512 exp2_16(__m512 x) {

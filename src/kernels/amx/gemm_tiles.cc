@@ -42,6 +42,7 @@ constexpr int kFewestRows = 128;  // of a thread that has rows of its own
 
 struct Shape {
   int rows, at_once;  // rows a block, and blocks that are multiplied at once
+  int threads;        // a block, when all are there
   int k_tiles;        // of 32
   bool resident;      // whether A of a block stays in L2
   size_t a_stride;    // bytes between rows of bf16 x
@@ -73,6 +74,7 @@ Shape shape_of(const ExecView& exec, const GemmArgs& args) {
     shape.rows = smaller(share, kMostRows);
     shape.at_once = exec.num_threads;
   }
+  shape.threads = exec.num_threads / shape.at_once;
   if (!stays(shape.rows) && stays(kMostRows / 2)) shape.rows = smaller(shape.rows, kMostRows / 2);
   shape.resident = stays(shape.rows);
   shape.a_bytes = activation_bytes(smaller(args.m, shape.rows * shape.at_once), args.k);
@@ -270,8 +272,8 @@ void multiply_streamed(Worker& worker, int begin, int end) {
 constexpr int kAtOnce = 2;
 
 // Pieces of pairs for threads that are all there: as many pairs as their sums allow.
-int pairs_a_piece(const ExecView& exec, const Product& product) {
-  const int threads = product.shape.at_once > 1 ? 1 : exec.num_threads;
+int pairs_a_piece(const Product& product) {
+  const int threads = product.shape.threads;
   int rounds = 1;
   const auto each = [&] {
     return (product.pairs.count + rounds * threads - 1) / (rounds * threads);
@@ -286,24 +288,19 @@ void skip_rows(Operand& operand, int rows, int width) {
       static_cast<uint8_t*>(operand.data) + static_cast<size_t>(rows) * operand_stride(width);
 }
 
-// Rows [first, first + rows) of a product, or as many as it has.
-GemmArgs rows_of(const GemmArgs& args, int first, int rows) {
-  GemmArgs out = args;
-  out.m = args.m - first < rows ? args.m - first : rows;
-  if (out.x != nullptr) out.x += first * args.x_stride;
-  for (int p = 0; p < args.num_parts; ++p) {
-    if (out.parts[p].out != nullptr) out.parts[p].out += first * args.parts[p].out_stride;
-  }
-  skip_rows(out.x_operand, first, args.k);
-  skip_rows(out.out_operand, first, args.parts[0].weight->n);
-  return out;
+// Rows [first, first + most) of a product and its operands.
+GemmArgs rows_of(const GemmArgs& args, int first, int most) {
+  GemmArgs rows = row_block(args, first, most);
+  skip_rows(rows.x_operand, first, args.k);
+  skip_rows(rows.out_operand, first, args.parts[0].weight->n);
+  return rows;
 }
 
 // What is left of a block, with other threads.
-void multiply_rows(const ExecView& exec, const Product& product, BlockQueue& queue, uint8_t* own) {
+void multiply_rows(const Product& product, BlockQueue& queue, uint8_t* own) {
   Worker worker(product, own);
   if (product.shape.resident) return multiply_resident(worker, queue.pairs);
-  const int each = pairs_a_piece(exec, product), count = product.pairs.count;
+  const int each = pairs_a_piece(product), count = product.pairs.count;
   for (;;) {
     const int begin = __atomic_fetch_add(&queue.piece, 1, __ATOMIC_RELAXED) * each;
     if (begin >= count) return;
@@ -320,7 +317,7 @@ void multiply_blocks(const ExecView& exec, const GemmArgs& args, const Shape& sh
   const PairList pairs(args);
   const int blocks = (args.m + shape.rows - 1) / shape.rows;
   for (int i = 0; i < blocks; ++i) {
-    queues[i] = {.pairs = {0, pairs.count, kAtOnce, exec.num_threads / shape.at_once}};
+    queues[i] = {.pairs = {0, pairs.count, kAtOnce, shape.threads}};
   }
   parallel_for(exec, exec.num_threads, [&](int, int thread) {
     use_full_tiles();
@@ -333,8 +330,7 @@ void multiply_blocks(const ExecView& exec, const GemmArgs& args, const Shape& sh
                                .pairs = pairs,
                                .row_pairs = (rows.m + 31) / 32,
                                .num_runs = (shape.k_tiles + kRunTiles - 1) / kRunTiles};
-      multiply_rows(exec, product, queues[block],
-                    own + static_cast<size_t>(thread) * shape.thread_bytes);
+      multiply_rows(product, queues[block], own + static_cast<size_t>(thread) * shape.thread_bytes);
     }
     _tile_release();
     _mm_sfence();

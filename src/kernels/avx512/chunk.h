@@ -73,11 +73,5 @@ inline Chunk chunk_of(const AttentionArgs& args, const KvLayout& layout, const S
           .end = span.end};
 }
 
-inline __m512 soft_capped(__m512 score, float cap) {  // cap·tanh(score / cap)
-  const __m512 twice = _mm512_mul_ps(score, _mm512_set1_ps(2.0f / cap));
-  const __m512 t = _mm512_fmsub_ps(_mm512_set1_ps(2.0f), sigmoid16(twice), _mm512_set1_ps(1.0f));
-  return _mm512_mul_ps(_mm512_set1_ps(cap), t);
-}
-
 }  // namespace
 }  // namespace millrace::kernels

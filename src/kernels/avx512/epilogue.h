@@ -66,18 +66,21 @@ inline bool should_stream(const GemmArgs& args, int part) {
   return aligned && !args.accumulate && int64_t{args.m} * to.weight->n * 4 >= kLarge;
 }
 
+// Rows [first, first + most) of a product, or as many as it has. Operands stay where they are.
+inline GemmArgs row_block(const GemmArgs& args, int first, int most) {
+  GemmArgs rows = args;
+  rows.m = args.m - first < most ? args.m - first : most;
+  if (rows.x != nullptr) rows.x += first * args.x_stride;
+  for (int p = 0; p < args.num_parts; ++p) {
+    if (rows.parts[p].out != nullptr) rows.parts[p].out += first * args.parts[p].out_stride;
+  }
+  return rows;
+}
+
 // Calls f with the product cut into runs of at most `most` rows of x.
 template <class F>
 inline void for_row_blocks(const GemmArgs& args, int most, const F& f) {
-  for (int first = 0; first < args.m; first += most) {
-    GemmArgs rows = args;
-    if (rows.x != nullptr) rows.x += first * args.x_stride;
-    rows.m = args.m - first < most ? args.m - first : most;
-    for (int p = 0; p < args.num_parts; ++p) {
-      if (rows.parts[p].out != nullptr) rows.parts[p].out += first * args.parts[p].out_stride;
-    }
-    f(rows);
-  }
+  for (int first = 0; first < args.m; first += most) f(row_block(args, first, most));
 }
 
 // The panels of all parts in a line. Gated parts go together.

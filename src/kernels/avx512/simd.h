@@ -50,6 +50,12 @@ inline __m512 sigmoid16(__m512 x) {
   return _mm512_mul_ps(q, _mm512_fnmadd_ps(d, q, _mm512_set1_ps(2.0f)));
 }
 
+inline __m512 soft_capped(__m512 score, float cap) {  // cap·tanh(score / cap)
+  const __m512 twice = _mm512_mul_ps(score, _mm512_set1_ps(2.0f / cap));
+  const __m512 t = _mm512_fmsub_ps(_mm512_set1_ps(2.0f), sigmoid16(twice), _mm512_set1_ps(1.0f));
+  return _mm512_mul_ps(_mm512_set1_ps(cap), t);
+}
+
 inline __m512 silu16(__m512 x) {
   return _mm512_mul_ps(x, sigmoid16(x));
 }
