@@ -7,16 +7,15 @@ from common.process import Failure, run, run_json
 HERE = pathlib.Path(__file__).parent
 _folder = tempfile.TemporaryDirectory(prefix="millrace-bench-")
 _built = {}
-GRPC = ["-lgrpc++", "-lgrpc", "-lgpr", "-labsl_synchronization"]
-LIBRARIES = {"grpc_load": GRPC, "bare_grpc": GRPC}
+LIBRARIES = {"grpc_load": ["-lnghttp2"], "bare_grpc": ["-lgrpc++", "-lgrpc", "-lgpr", "-labsl_synchronization"]}
 
 
 def program(name):
     """Path of the compiled `name`.cc."""
     if name not in _built:
         binary = pathlib.Path(_folder.name) / name
-        if name in LIBRARIES and not any(pathlib.Path("/usr/include").glob("grpcpp/grpcpp.h")):
-            raise Failure("the official gRPC client is missing: scripts/setup bench installs it")
+        if name == "bare_grpc" and not any(pathlib.Path("/usr/include").glob("grpcpp/grpcpp.h")):
+            raise Failure("gRPC's own library is missing: scripts/setup bench installs it")
         run(["g++", "-std=c++20", "-O2", HERE / f"{name}.cc", "-o", binary, *LIBRARIES.get(name, [])], 120)
         _built[name] = binary
     return _built[name]
