@@ -126,7 +126,7 @@ bool axis_0_is_batch(const std::shared_ptr<ov::Model>& model, const ov::Compiled
   } catch (const std::exception&) {
     return false;
   }
-  OpenvinoModel trial(nullptr, compiled, description);
+  OpenvinoModel trial(nullptr, {.model = compiled}, description);
   return rows_are_independent(trial, description.inputs, description.outputs);
 }
 
@@ -217,9 +217,9 @@ void add_company(ov::Core& core, const std::shared_ptr<ov::Model>& model, const 
                  OpenvinoModel& loaded) {
   try {
     const auto graph = loaded.describe().max_batch_size > 0 ? with_one_row(model) : model;
-    ov::CompiledModel compiled = core.compile_model(
-        graph, "CPU", compile_settings(spec, ov::hint::PerformanceMode::THROUGHPUT));
-    if (compiled.get_property(ov::optimal_number_of_infer_requests) > 1) {
+    CompiledGraph compiled =
+        compile(core, graph, "CPU", compile_settings(spec, ov::hint::PerformanceMode::THROUGHPUT));
+    if (compiled.model.get_property(ov::optimal_number_of_infer_requests) > 1) {
       loaded.add_company(std::move(compiled));
     }
   } catch (const std::exception& e) {
@@ -246,7 +246,7 @@ void add_short(ov::Core& core, const std::shared_ptr<ov::Model>& model, ModelSpe
     ov::AnyMap settings = compile_settings(spec, ov::hint::PerformanceMode::LATENCY);
     settings[kWithoutArena] = true;
     const auto graph = loaded.describe().max_batch_size > 0 ? with_one_row(model) : model;
-    loaded.add_short(core.compile_model(graph, "CPU", settings));
+    loaded.add_short(compile(core, graph, "CPU", settings));
   } catch (const std::exception& e) {
     log_debug("model {}: short executions are not treated apart: {}", spec.name, e.what());
   }
@@ -390,15 +390,15 @@ GraphLoad::Loaded GraphLoad::load_graph(const SignatureGraph& graph, const Signa
   doing_ = "compile";
   const auto mode = spec_.performance_hint == "throughput" ? ov::hint::PerformanceMode::THROUGHPUT
                                                            : ov::hint::PerformanceMode::LATENCY;
-  ov::CompiledModel compiled = core_->compile_model(model, device_, compile_settings(spec_, mode));
-  if (Status added = add_specs(compiled, description); !added) {
+  CompiledGraph compiled = compile(*core_, model, device_, compile_settings(spec_, mode));
+  if (Status added = add_specs(compiled.model, description); !added) {
     added.error().message = fmt::format("'{}': {}", file_name(), added.error().message);
     return pass(added);
   }
   restore_names(signature, description);
   name_states(*std::move(states), description);
   progress(0.8, "trying it out");
-  const auto batch = batch_of(spec_, model, compiled, description);
+  const auto batch = batch_of(spec_, model, compiled.model, description);
   if (!batch) return std::unexpected(batch.error());
   description.max_batch_size = *batch;
   if (*strings) (*strings)->describe(description);

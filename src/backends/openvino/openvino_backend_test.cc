@@ -2,10 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <future>
+#include <memory>
 #include <openvino/op/add.hpp>
 #include <openvino/op/constant.hpp>
 #include <openvino/op/cum_sum.hpp>
 #include <openvino/op/gather.hpp>
+#include <openvino/op/matmul.hpp>
 #include <openvino/op/multiply.hpp>
 #include <openvino/op/parameter.hpp>
 #include <openvino/op/reduce_mean.hpp>
@@ -15,6 +19,10 @@
 #include <openvino/op/string_tensor_unpack.hpp>
 #include <openvino/op/subtract.hpp>
 #include <openvino/openvino.hpp>
+#include <span>
+#include <stop_token>
+#include <thread>
+#include <vector>
 
 #include "backends/batch_probe.h"
 #include "backends/openvino/openvino_model.h"
@@ -276,6 +284,42 @@ TEST(OpenvinoModel, InCompanyRowsAreTheSame) {
   ASSERT_EQ(alone.size(), 4u);
   for (int i = 0; i < 20; ++i) EXPECT_EQ(run(1, true), alone);
   EXPECT_EQ(run(3, true).size(), 12u) << "more rows than it was compiled for";
+}
+
+// Products long enough to be stopped on their way.
+TEST(OpenvinoModel, ARunThatIsStoppedLeavesNothingBehind) {
+  constexpr std::size_t kWidth = 512;
+  auto loaded = load_from(model_of(ov::element::f32, {-1, kWidth}, [](Node x) {
+    const std::vector<float> weights(kWidth * kWidth, 1.0F / kWidth);
+    for (int i = 0; i < 12; ++i) {
+      x = std::make_shared<ov::op::v0::MatMul>(
+          x, ov::op::v0::Constant::create(ov::element::f32, {kWidth, kWidth}, weights));
+    }
+    return x;
+  }));
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  const std::vector<float> values(3 * kWidth, 1.0F);
+  const auto start = [&](std::int64_t rows, std::stop_token stop) {
+    TensorBatch batch{.stop = std::move(stop)};
+    const auto bytes = std::as_bytes(std::span(values));
+    batch.inputs = {{.shape = Shape{rows, kWidth}, .parts = {}}};
+    for (std::int64_t i = 0; i < rows; ++i)  // merged: not on this thread
+      batch.inputs[0].parts.push_back(bytes.first(kWidth * sizeof(float)));
+    auto done = std::make_shared<std::promise<Shape>>();
+    auto future = done->get_future();
+    (*loaded)->tensor_model()->infer(std::move(batch), [done](Result<TensorResult> result) {
+      done->set_value(result ? result->outputs[0].shape : Shape{});
+    });
+    return future;
+  };
+  for (int i = 0; i < 200; ++i) {
+    ASSERT_EQ(start(3, {}).get(), (Shape{3, kWidth})) << "try " << i;
+    std::stop_source stop;
+    auto stopped = start(2, stop.get_token());
+    std::this_thread::sleep_for(std::chrono::microseconds(10 * (i % 50)));
+    stop.request_stop();
+    stopped.get();
+  }
 }
 
 TEST(OpenvinoModel, WhoeverSaysHowRunsGetsThat) {

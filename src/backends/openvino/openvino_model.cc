@@ -59,10 +59,11 @@ bool is_lent(const InputTensor& input, const ov::element::Type& type) {
 // again, so its memory is allocated once.
 class OpenvinoModel::Pool : public std::enable_shared_from_this<Pool> {
  public:
-  Pool(ov::CompiledModel compiled, std::vector<DType> input_types, bool open_shapes,
+  Pool(CompiledGraph compiled, std::vector<DType> input_types, bool open_shapes,
        std::size_t num_kept, std::shared_ptr<ShortRuns> short_runs,
        std::shared_ptr<const StringCodes> strings)
-      : compiled_(std::move(compiled)),
+      : compiled_(std::move(compiled.model)),
+        may_be_cancelled_(!compiled.has_open_sizes),
         input_types_(std::move(input_types)),
         open_shapes_(open_shapes),
         num_kept_(num_kept),
@@ -104,6 +105,10 @@ class OpenvinoModel::Pool : public std::enable_shared_from_this<Pool> {
   static void end(std::unique_ptr<Slot> slot, Result<TensorResult> result);
 
   ov::CompiledModel compiled_;
+  // Where sizes are open a cancelled execution leaves nodes with its shapes but without the note of
+  // what those were inferred from, and a later one with other shapes takes them for its own
+  // (OpenVINO 2026.4, CPU). So it runs to its end.
+  const bool may_be_cancelled_;
   const std::vector<DType> input_types_;
   const bool open_shapes_;  // the spec leaves sizes open beside the batch
   const std::size_t num_kept_;
@@ -226,8 +231,10 @@ void OpenvinoModel::Pool::run_here(std::unique_ptr<Slot> slot) {
 }
 
 void OpenvinoModel::Pool::run_elsewhere(std::unique_ptr<Slot> slot) {
-  slot->on_stop.emplace(slot->batch.stop,
-                        [request = slot->request]() mutable { request.cancel(); });
+  if (may_be_cancelled_) {
+    slot->on_stop.emplace(slot->batch.stop,
+                          [request = slot->request]() mutable { request.cancel(); });
+  }
   Slot* raw = slot.release();  // the callback's from here
   {
     std::lock_guard lock(mutex_);
@@ -354,7 +361,13 @@ bool has_one_row(const TensorBatch& batch) {
 
 }  // namespace
 
-OpenvinoModel::OpenvinoModel(std::shared_ptr<ov::Core> runtime, ov::CompiledModel compiled,
+CompiledGraph compile(ov::Core& core, const std::shared_ptr<ov::Model>& graph,
+                      const std::string& device, const ov::AnyMap& settings) {
+  return {.model = core.compile_model(graph, device, settings),
+          .has_open_sizes = graph->is_dynamic()};
+}
+
+OpenvinoModel::OpenvinoModel(std::shared_ptr<ov::Core> runtime, CompiledGraph compiled,
                              ModelDescription description,
                              std::shared_ptr<const StringCodes> strings)
     : runtime_(std::move(runtime)),
@@ -363,7 +376,7 @@ OpenvinoModel::OpenvinoModel(std::shared_ptr<ov::Core> runtime, ov::CompiledMode
       strings_(std::move(strings)),
       short_runs_(std::make_shared<ShortRuns>()) {
   has_feature_parts_ = has_feature_parts(description_);
-  max_concurrency_ = most_at_once(compiled);
+  max_concurrency_ = most_at_once(compiled.model);
   pool_ = make_pool(std::move(compiled), max_concurrency_);
 }
 
@@ -373,7 +386,7 @@ OpenvinoModel::~OpenvinoModel() {
   if (short_) short_->close();
 }
 
-std::shared_ptr<OpenvinoModel::Pool> OpenvinoModel::make_pool(ov::CompiledModel compiled,
+std::shared_ptr<OpenvinoModel::Pool> OpenvinoModel::make_pool(CompiledGraph compiled,
                                                               int num_running) {
   std::vector<DType> types;
   for (const TensorSpec& spec : description_.inputs) types.push_back(spec.dtype);
@@ -382,13 +395,13 @@ std::shared_ptr<OpenvinoModel::Pool> OpenvinoModel::make_pool(ov::CompiledModel 
       static_cast<std::size_t>(2 * num_running + 2), short_runs_, strings_);
 }
 
-void OpenvinoModel::add_company(ov::CompiledModel compiled) {
-  max_in_company_ = most_at_once(compiled);
+void OpenvinoModel::add_company(CompiledGraph compiled) {
+  max_in_company_ = most_at_once(compiled.model);
   count_weights_again();
   company_ = make_pool(std::move(compiled), max_in_company_);
 }
 
-void OpenvinoModel::add_short(ov::CompiledModel compiled) {
+void OpenvinoModel::add_short(CompiledGraph compiled) {
   count_weights_again();
   short_ = make_pool(std::move(compiled), max_concurrency_);
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <openvino/openvino.hpp>
+#include <string>
 #include <vector>
 
 #include "servable/servable.h"
@@ -13,19 +14,27 @@ namespace millrace::backends {
 class ShortRuns;
 class StringCodes;
 
+struct CompiledGraph {
+  ov::CompiledModel model;
+  bool has_open_sizes = false;  // anywhere in the graph: sizes come with inputs, or with values
+};
+// Throws what the runtime throws.
+CompiledGraph compile(ov::Core& core, const std::shared_ptr<ov::Model>& graph,
+                      const std::string& device, const ov::AnyMap& settings = {});
+
 class OpenvinoModel final : public Servable, public TensorModel {
  public:
   // The description's inputs and outputs are the compiled model's, in its order. `runtime`: what
   // compiled it; lives as long as the model. `strings`: where numbers stand for strings in the
   // graph, which the description has as strings; else null.
-  OpenvinoModel(std::shared_ptr<ov::Core> runtime, ov::CompiledModel compiled,
+  OpenvinoModel(std::shared_ptr<ov::Core> runtime, CompiledGraph compiled,
                 ModelDescription description, std::shared_ptr<const StringCodes> strings = nullptr);
   // The same graph once more, compiled to run executions of one row (where it is batchable) side by
   // side. Before the first infer.
-  void add_company(ov::CompiledModel compiled);
+  void add_company(CompiledGraph compiled);
   // Likewise for what is over sooner than threads could be woken for it: one thread, the caller's,
   // and one row where it is batchable. Before the first infer.
-  void add_short(ov::CompiledModel compiled);
+  void add_short(CompiledGraph compiled);
   // Ends what runs with `unavailable` and waits for it. Results that are still held stay valid.
   ~OpenvinoModel() override;
 
@@ -42,7 +51,7 @@ class OpenvinoModel final : public Servable, public TensorModel {
 
  private:
   class Pool;
-  std::shared_ptr<Pool> make_pool(ov::CompiledModel compiled, int num_running);
+  std::shared_ptr<Pool> make_pool(CompiledGraph compiled, int num_running);
   // The runtime packs the weights for each compiled graph.
   void count_weights_again() { description_.weight_bytes += graph_weight_bytes_; }
   const std::shared_ptr<ov::Core> runtime_;

@@ -75,7 +75,7 @@ class StringsTest : public testing::Test {
     if (*codes) (*codes)->describe(description);
     output_type = description.outputs[0].dtype;
     const auto core = std::make_shared<ov::Core>();
-    model = std::make_unique<OpenvinoModel>(core, core->compile_model(graph, "CPU"),
+    model = std::make_unique<OpenvinoModel>(core, compile(*core, graph, "CPU"),
                                             std::move(description), *std::move(codes));
     return "loaded";
   }
