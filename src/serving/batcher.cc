@@ -153,11 +153,15 @@ void Batcher::start_or_queue(std::unique_ptr<Item> item, bool is_instant, TimePo
   }
   const std::pair key(asked.priority, item->serial);
   if (asked.stop.stop_requested()) look_for_stopped_ = true;  // it was while nobody could see it
-  const bool must_look = look_for_stopped_ || num_running_ < std::max(max_running_, max_beside_) ||
-                         asked.deadline != kNever || asked.demote_at != kNever;
+  const bool must_look = sleeps_past(std::min(asked.deadline, asked.demote_at));
   queue_.emplace(key, std::move(item));
   lock.unlock();
   if (must_look) wake_.notify_one();
+}
+
+bool Batcher::sleeps_past(TimePoint due) const {
+  return look_for_stopped_ || num_running_ < std::max(max_running_, max_beside_) ||
+         due < sleeps_until_;
 }
 
 bool Batcher::is_full(int priority) const {
@@ -299,11 +303,13 @@ void Batcher::run() {
       }
       wake_at = std::min(wake_at, run_at);
     }
+    sleeps_until_ = wake_at;
     if (wake_at == kNever) {
       wake_.wait(lock);
     } else {
       wake_.wait_until(lock, wake_at);
     }
+    sleeps_until_ = TimePoint::min();
   }
 }
 
@@ -400,7 +406,7 @@ void Batcher::finished(Items items, const Started& started, Result<TensorResult>
         num_requests_running_ += next.size();
       }
     }
-    if (!queue_.empty()) wake_.notify_one();
+    if (!queue_.empty() && sleeps_past(next_change())) wake_.notify_one();
   }
   if (!next.empty()) {
     starts_next = true;

@@ -108,7 +108,10 @@ class Batcher {
   void demote_late(TimePoint now);                      // mutex_ held
   template <class Waiters>
   static void take_departed_of(Waiters& waiters, TimePoint now, Items& out);  // mutex_ held
-  bool is_full(int priority) const;                                           // mutex_ held
+  // Whether the batcher's thread would sleep past something: an execution that could start, one
+  // that was cancelled, or what happens at `due`. mutex_ held.
+  bool sleeps_past(TimePoint due) const;
+  bool is_full(int priority) const;  // mutex_ held
   static TensorBatch lone_batch(BatchRequest& request);
   static TensorBatch merged_batch(const Items& items);
   // The running one is counted already.
@@ -141,6 +144,7 @@ class Batcher {
   int num_running_ = 0;     // executions that the device has
   int num_unanswered_ = 0;  // batches whose replies are not all out
   std::size_t num_requests_running_ = 0;
+  TimePoint sleeps_until_ = TimePoint::min();  // the batcher's thread; min: it is awake, and looks
   bool look_for_stopped_ = false;
   bool closing_ = false;
   std::thread thread_;

@@ -1,4 +1,5 @@
 // Requests that wait in a Batcher for something other than the device.
+#include <algorithm>
 #include <utility>
 
 #include "serving/batcher.h"
@@ -14,7 +15,7 @@ Result<HeldRequest> Batcher::hold(BatchRequest request) {
   };
   if (item->request.deadline <= item->submitted) return refused(too_late());
   watch_stop(*item);
-  const bool may_depart = item->request.deadline != kNever || item->request.demote_at != kNever;
+  const TimePoint due = std::min(item->request.deadline, item->request.demote_at);
   std::unique_lock lock(mutex_);
   if (closing_ || is_full(item->request.priority)) {
     lock.unlock();
@@ -22,8 +23,9 @@ Result<HeldRequest> Batcher::hold(BatchRequest request) {
   }
   const HeldRequest held = item->serial = next_serial_++;
   held_.emplace(held, std::move(item));
+  const bool must_look = look_for_stopped_ || due < sleeps_until_;
   lock.unlock();
-  if (may_depart) wake_.notify_one();
+  if (must_look) wake_.notify_one();
   return held;
 }
 

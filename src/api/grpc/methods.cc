@@ -8,6 +8,7 @@
 #include "api/grpc/kserve_calls.h"
 #include "api/grpc/tf_calls.h"
 #include "api/grpc/tf_example_calls.h"
+#include "api/kserve/infer.h"
 
 namespace millrace::api {
 namespace {
@@ -26,13 +27,13 @@ void unary(const ApiContext& context, std::shared_ptr<Call> call, Message messag
 }
 
 constexpr std::size_t kSmall = std::size_t{256} << 10;
-constexpr std::size_t kPicture = std::size_t{1} << 20;
 
 #define KSERVE "/inference.GRPCInferenceService/"
 #define PREDICTION "/tensorflow.serving.PredictionService/"
 #define HEALTH "/grpc.health.v1.Health/"
 constexpr Method kMethods[] = {
-    {KSERVE "ModelInfer", model_infer, kMaxGrpcMessageBytes, Method::Kind::unary, kPicture},
+    {KSERVE "ModelInfer", model_infer, kMaxGrpcMessageBytes, Method::Kind::unary,
+     kMostInPlaceBytes},
     {KSERVE "ModelStreamInfer", model_stream_infer, kMaxGrpcMessageBytes, Method::Kind::stream},
     {KSERVE "ServerLive", unary<server_live>, kSmall, Method::Kind::unary, kSmall},
     {KSERVE "ServerReady", unary<server_ready>, kSmall, Method::Kind::unary, kSmall},

@@ -42,7 +42,13 @@ void deliver(Call& call, Result<serving::TensorAnswer> answer) {
   call.respond->send(response ? *std::move(response) : kserve_error(response.error()));
 }
 
-constexpr std::size_t kInstantBodyBytes = std::size_t{4} << 10;  // parsed in microseconds
+constexpr std::size_t kInstantJsonBytes = std::size_t{4} << 10;  // parsed in microseconds
+
+bool is_short_head_and_tensors(const net::HttpRequest& http) {
+  const auto head = json_bytes(http);
+  return head && *head <= kInstantJsonBytes && *head < http.body.size() &&
+         http.body.size() <= kMostInPlaceBytes;
+}
 
 }  // namespace
 
@@ -61,7 +67,7 @@ Result<serving::ModelHandle> kserve_model(const ApiContext& context, std::string
 }
 
 bool is_instant_infer(const ApiContext& context, const net::HttpRequest& http) {
-  if (http.body.size() > kInstantBodyBytes) return false;
+  if (http.body.size() > kInstantJsonBytes) return is_short_head_and_tensors(http);
   const auto model =
       context.tensors.find_model(http.path_params["model"], http.path_params["version"]);
   return model && (*model)->batcher()->is_instant(http.body.size());

@@ -19,6 +19,7 @@ namespace millrace::api {
 namespace {
 
 constexpr std::int64_t kMaxClasses = 100'000;
+constexpr std::string_view kHeadLength = "inference-header-content-length";
 constexpr JsonLimits kHeadLimits{.max_bytes = std::size_t{64} << 20};
 
 // Keeps what the inputs' views look at.
@@ -306,19 +307,6 @@ std::unexpected<Error> invalid_json(std::string_view text) {
   return invalid("Invalid JSON.", {}, "invalid_json");
 }
 
-// Where the JSON ends: the header field, or the whole body.
-Result<std::size_t> head_length(const net::HttpRequest& http, std::string_view field) {
-  if (field.empty()) return http.body.size();
-  std::size_t length = 0;
-  const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), length);
-  if (error != std::errc() || end != field.data() + field.size() || length > http.body.size()) {
-    return invalid(
-        "Inference-Header-Content-Length must be the number of JSON bytes at the body's start",
-        "Inference-Header-Content-Length");
-  }
-  return length;
-}
-
 // A body that is nothing but the one input's bytes. At most one size may be open; strings are one
 // element.
 Status read_raw(Storage& storage, serving::TensorRequest& request) {
@@ -435,16 +423,28 @@ Result<std::optional<serving::SharedPiece>> read_shared_piece(const Parameters& 
                               .byte_size = static_cast<std::uint64_t>(**size)};
 }
 
+Result<std::size_t> json_bytes(const net::HttpRequest& http) {
+  const std::string_view field = http.header(kHeadLength);
+  if (field.empty()) return http.body.size();
+  std::size_t length = 0;
+  const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), length);
+  if (error != std::errc() || end != field.data() + field.size() || length > http.body.size()) {
+    return invalid(
+        "Inference-Header-Content-Length must be the number of JSON bytes at the body's start",
+        "Inference-Header-Content-Length");
+  }
+  return length;
+}
+
 Result<InferHead> parse_infer(net::HttpRequest& http, serving::TensorRequest& request,
                               const serving::SharedMemory* shared) {
   const std::string_view encoding = http.header("content-encoding");
   if (!encoding.empty() && encoding != "identity") {
     return invalid("Compressed request bodies are not accepted.", {}, "unsupported_media_type");
   }
-  const std::string_view given = http.header("inference-header-content-length");
-  const auto length = head_length(http, given);
+  const auto length = json_bytes(http);
   if (!length) return std::unexpected(length.error());
-  const bool raw = *length == 0 && !given.empty();
+  const bool raw = *length == 0 && !http.header(kHeadLength).empty();
   auto storage = std::make_shared<Storage>(std::move(http.body));
   request.owner = storage;
   if (raw) {

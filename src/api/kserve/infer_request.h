@@ -1,6 +1,7 @@
 // POST …/infer as it comes over HTTP: a JSON head, and behind it the binary tensors it speaks of.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -45,6 +46,9 @@ Status read_wanted_output(std::string name, const Parameters& parameters,
 Result<std::optional<serving::SharedPiece>> read_shared_piece(const Parameters& parameters,
                                                               const serving::SharedMemory* shared,
                                                               const Label& label);
+
+// How many bytes of the body are JSON: what Inference-Header-Content-Length says, or all.
+Result<std::size_t> json_bytes(const net::HttpRequest& http);
 
 // Fills the request's inputs, owner, priority and deadline; takes the body. Errors name the field
 // or the tensor. Names, shapes and sizes are compared with the model later (serving/tensor_checks).
