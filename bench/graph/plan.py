@@ -65,9 +65,10 @@ class Plan:
                   [Row("1 client, merged against not merged, p50", "µs", "p50_us", Goal(0.95), higher=False)], file)
 
     def against_python(self):
-        file = self.file("resnet50", "int8")
-        yield Job(Millrace(self.setup, file, 32), PythonService(self.setup, file, 32),
-                  [Row("resnet50 int8, 32 clients against ONNX Runtime in FastAPI", PICTURES, "rate", Goal(2))], file)
+        for shape in ("resnet50", "mobilenet-v2"):
+            file = self.file(shape, "int8")
+            yield Job(Millrace(self.setup, file, 32), PythonService(self.setup, file, 32),
+                      [Row(f"{shape} int8, 32 clients against ONNX Runtime in FastAPI", PICTURES, "rate", Goal(2))], file)
 
     def loading(self):
         """A model alone and while another is loaded beside it."""
