@@ -60,10 +60,9 @@ WorkerPool::~WorkerPool() {
 }
 
 void WorkerPool::post(std::function<void()> task) {
-  {
-    std::lock_guard lock(state_->mutex);
-    state_->tasks.push_back(std::move(task));
-  }
+  // Locked to the end: once a worker has seen the task, whoever waited for it may end the pool.
+  std::lock_guard lock(state_->mutex);
+  state_->tasks.push_back(std::move(task));
   state_->ready.notify_one();
 }
 
