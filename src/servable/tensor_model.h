@@ -76,8 +76,9 @@ class TensorModel {
  public:
   virtual ~TensorModel() = default;
   // Starts an execution and returns; `on_done` may come before it does. Errors: invalid_argument
-  // where the values or dynamic shapes are what the model cannot compute, cancelled after a stop,
-  // internal otherwise. Thread-safe. Never waits for another execution.
+  // where the values or dynamic shapes are what the model cannot compute, cancelled after a stop
+  // (where it can be ended on its way; else the result comes as if nothing was), internal
+  // otherwise. Thread-safe. Never waits for another execution.
   virtual void infer(TensorBatch batch, TensorDone on_done) = 0;
   // How many executions are worth having under way at once; further ones wait in the runtime.
   virtual int max_concurrency() const = 0;

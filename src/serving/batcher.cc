@@ -406,7 +406,8 @@ void Batcher::finished(Items items, const Started& started, Result<TensorResult>
         num_requests_running_ += next.size();
       }
     }
-    if (!queue_.empty() && sleeps_past(next_change())) wake_.notify_one();
+    // What was queued has been looked at since, but not what is queued again.
+    if (!queue_.empty() && (try_alone || sleeps_past(kNever))) wake_.notify_one();
   }
   if (!next.empty()) {
     starts_next = true;

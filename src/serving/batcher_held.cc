@@ -22,8 +22,9 @@ Result<HeldRequest> Batcher::hold(BatchRequest request) {
     return refused(overloaded());
   }
   const HeldRequest held = item->serial = next_serial_++;
+  if (item->request.stop.stop_requested()) look_for_stopped_ = true;  // while nobody could see it
   held_.emplace(held, std::move(item));
-  const bool must_look = look_for_stopped_ || due < sleeps_until_;
+  const bool must_look = sleeps_past(due);
   lock.unlock();
   if (must_look) wake_.notify_one();
   return held;

@@ -221,6 +221,25 @@ TEST_F(BatcherTest, ALateRequestLeavesTheQueueByItself) {
   EXPECT_EQ(stats.now().fail.count, 2u);
 }
 
+// The batcher's thread sleeps until the later one when the sooner one comes.
+TEST_F(BatcherTest, ASoonerDeadlineIsKeptBehindALaterOne) {
+  model.automatic = false;
+  make(8);
+  auto first = submit({1, 1});
+  BatchRequest patient = request({2, 2}), hurried = request({3, 3});
+  patient.deadline = Clock::now() + 60s;
+  auto later = submit(std::move(patient));
+  std::this_thread::sleep_for(5ms);
+  hurried.deadline = Clock::now() + 20ms;
+  auto sooner = submit(std::move(hurried));
+  EXPECT_EQ(get(sooner).error().kind, ErrorKind::deadline_exceeded);
+  model.finish_one();
+  ASSERT_TRUE(model.wait_for_runs(2));
+  model.finish_one();
+  EXPECT_TRUE(get(first));
+  EXPECT_TRUE(get(later));
+}
+
 TEST_F(BatcherTest, ACancelledRequestLeavesTheQueueByItself) {
   model.automatic = false;
   make(8);

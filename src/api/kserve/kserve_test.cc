@@ -3,10 +3,12 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <string>
 
 #include "api/fake_server.h"
 #include "api/kserve/classification.h"
 #include "api/kserve/datatypes.h"
+#include "api/kserve/infer.h"
 #include "api/kserve/infer_request.h"
 #include "api/kserve/infer_response.h"
 #include "api/kserve/kserve_errors.h"
@@ -165,6 +167,22 @@ TEST_F(KserveTest, OpenAiClientsAreNotOfferedWhatTheyCannotAsk) {
   const Answer named = get("/v1/models/m");  // TensorFlow Serving's answer
   EXPECT_EQ(named.status, 200);
   EXPECT_TRUE(named.json.as_object().contains("model_version_status"));
+}
+
+// Long JSON is read by a worker; a short head and a picture's bytes are not worth waking one.
+TEST_F(KserveTest, RawTensorsOfAPictureAreTakenWhereTheyCome) {
+  const auto taken = [&](std::size_t head, std::size_t tensors) {
+    const std::string length = std::to_string(head);
+    return is_instant_infer(server.context,
+                            request(std::string(head + tensors, ' '), length.c_str()));
+  };
+  EXPECT_TRUE(taken(200, 150'000));
+  EXPECT_TRUE(taken(200, kMostInPlaceBytes - 200));
+  EXPECT_FALSE(taken(200, kMostInPlaceBytes)) << "more than a picture";
+  EXPECT_FALSE(taken(8'000, 150'000)) << "a long head";
+  EXPECT_FALSE(taken(8'000, 0));
+  EXPECT_FALSE(is_instant_infer(server.context, request(std::string(8'000, ' '))));
+  EXPECT_FALSE(is_instant_infer(server.context, request(std::string(8'000, ' '), "9000")));
 }
 
 TEST_F(KserveTest, JsonBothWays) {

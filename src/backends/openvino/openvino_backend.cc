@@ -119,14 +119,14 @@ bool sizes_agree(const std::shared_ptr<ov::Model>& model) {
   return true;
 }
 
-bool axis_0_is_batch(const std::shared_ptr<ov::Model>& model, const ov::CompiledModel& compiled,
+bool axis_0_is_batch(const std::shared_ptr<ov::Model>& model, const CompiledGraph& compiled,
                      const ModelDescription& description) {
   try {
     if (!sizes_agree(model)) return false;
   } catch (const std::exception&) {
     return false;
   }
-  OpenvinoModel trial(nullptr, {.model = compiled}, description);
+  OpenvinoModel trial(nullptr, compiled, description);
   return rows_are_independent(trial, description.inputs, description.outputs);
 }
 
@@ -165,7 +165,7 @@ Result<std::string> device_of(ov::Core& core, const ModelSpec& spec) {
 
 // The rows that may be merged; 0 where axis 0 is no batch.
 Result<int> batch_of(const ModelSpec& spec, const std::shared_ptr<ov::Model>& model,
-                     const ov::CompiledModel& compiled, const ModelDescription& description) {
+                     const CompiledGraph& compiled, const ModelDescription& description) {
   const int wanted = spec.max_batch_size > 0 ? spec.max_batch_size : kDefaultMaxBatch;
   if (spec.batch_axis == "none") return 0;
   if (has_feature_parts(description)) {
@@ -398,7 +398,7 @@ GraphLoad::Loaded GraphLoad::load_graph(const SignatureGraph& graph, const Signa
   restore_names(signature, description);
   name_states(*std::move(states), description);
   progress(0.8, "trying it out");
-  const auto batch = batch_of(spec_, model, compiled.model, description);
+  const auto batch = batch_of(spec_, model, compiled, description);
   if (!batch) return std::unexpected(batch.error());
   description.max_batch_size = *batch;
   if (*strings) (*strings)->describe(description);

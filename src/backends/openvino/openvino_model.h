@@ -16,7 +16,7 @@ class StringCodes;
 
 struct CompiledGraph {
   ov::CompiledModel model;
-  bool has_open_sizes = false;  // anywhere in the graph: sizes come with inputs, or with values
+  bool has_open_sizes = true;  // anywhere in the graph: sizes come with inputs, or with values
 };
 // Throws what the runtime throws.
 CompiledGraph compile(ov::Core& core, const std::shared_ptr<ov::Model>& graph,
